@@ -1,0 +1,242 @@
+/*
+ * Hyper-V partition: the state that all virtual processors share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "hw/boards.h"
+#include "hw/hyperv/partition.h"
+#include "hw/hyperv/reftime.h"
+#include "migration/vmstate.h"
+#include "system/reset.h"
+#include "trace.h"
+
+/* int3: what a jump into the page anywhere but at its code runs into */
+#define HV_HYPERCALL_PAGE_FILL 0xcc
+
+/*
+ * The answer never changes once the first CPU is realized, so it is looked
+ * up in the object tree only until then.
+ */
+static HvPartition *hv_partition;
+
+HvPartition *hv_partition_get(void)
+{
+    return hv_partition;
+}
+
+void hv_partition_set_hypercall_code(HvPartition *p, const uint8_t *code,
+                                     size_t len)
+{
+    unsigned i;
+
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        HvOverlay *ov = &p->vtl[i].hypercall_page;
+
+        memset(ov->host, HV_HYPERCALL_PAGE_FILL, HV_PAGE_SIZE);
+        memcpy(ov->host, code, len);
+        hv_overlay_dirty(ov);
+    }
+}
+
+void hv_partition_set_hypercall(HvPartition *p, unsigned vtl, uint64_t val)
+{
+    HvPartitionVtl *v = &p->vtl[vtl];
+
+    /* TLFS 3.13: without a guest OS identity the page stays disabled */
+    if (!v->guest_os_id) {
+        val &= ~HV_OVERLAY_ENABLE;
+    }
+    qemu_mutex_lock(&p->lock);
+    v->hypercall = val;
+    qemu_mutex_unlock(&p->lock);
+    hv_overlay_set(&v->hypercall_page, val);
+}
+
+void hv_partition_set_guest_os_id(HvPartition *p, unsigned vtl, uint64_t val)
+{
+    HvPartitionVtl *v = &p->vtl[vtl];
+
+    qemu_mutex_lock(&p->lock);
+    v->guest_os_id = val;
+    qemu_mutex_unlock(&p->lock);
+    if (!val) {
+        hv_partition_set_hypercall(p, vtl, v->hypercall);
+    }
+}
+
+void hv_partition_set_reference_tsc(HvPartition *p, unsigned vtl, uint64_t val)
+{
+    HvPartitionVtl *v = &p->vtl[vtl];
+
+    qemu_mutex_lock(&p->lock);
+    v->reference_tsc = val;
+    qemu_mutex_unlock(&p->lock);
+    if (val & HV_OVERLAY_ENABLE) {
+        hv_reftime_fill_page(v->reference_tsc_page.host, p->tsc_khz);
+        hv_overlay_dirty(&v->reference_tsc_page);
+    }
+    hv_overlay_set(&v->reference_tsc_page, val);
+}
+
+bool hv_partition_write_denied(HvPartition *p, hwaddr gpa)
+{
+    unsigned i;
+
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        if (hv_overlay_write_denied(&p->vtl[i].hypercall_page, gpa) ||
+            hv_overlay_write_denied(&p->vtl[i].reference_tsc_page, gpa)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void hv_partition_reset_hold(Object *obj, ResetType type)
+{
+    HvPartition *p = HV_PARTITION(obj);
+    unsigned i;
+
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        hv_partition_set_guest_os_id(p, i, 0);
+        hv_partition_set_hypercall(p, i, 0);
+        hv_partition_set_reference_tsc(p, i, 0);
+    }
+    memset(p->crash_param, 0, sizeof(p->crash_param));
+    p->crash_ctl = 0;
+    g_clear_pointer(&p->crash_message, g_free);
+    p->reenlightenment_control = 0;
+    p->tsc_emulation_control = 0;
+    p->tsc_emulation_status = 0;
+    p->tsc_invariant_control = 0;
+    p->syndbg_control = 0;
+    p->syndbg_status = 0;
+    p->syndbg_send_page = 0;
+    p->syndbg_recv_page = 0;
+    p->syndbg_pending_page = 0;
+    p->syndbg_options = 0;
+}
+
+static void hv_partition_realize(DeviceState *dev, Error **errp)
+{
+    ERRP_GUARD();
+    HvPartition *p = HV_PARTITION(dev);
+    unsigned i;
+
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        g_autofree char *hcall = g_strdup_printf("hv-hypercall-page.%u", i);
+        g_autofree char *tsc = g_strdup_printf("hv-reference-tsc-page.%u", i);
+
+        hv_overlay_init(&p->vtl[i].hypercall_page, OBJECT(p), hcall, true,
+                        errp);
+        if (*errp) {
+            return;
+        }
+        hv_overlay_init(&p->vtl[i].reference_tsc_page, OBJECT(p), tsc, true,
+                        errp);
+        if (*errp) {
+            return;
+        }
+    }
+    qemu_register_resettable(OBJECT(p));
+}
+
+static void hv_partition_init(Object *obj)
+{
+    HvPartition *p = HV_PARTITION(obj);
+
+    qemu_mutex_init(&p->lock);
+    qemu_mutex_init(&p->connections_lock);
+    QLIST_INIT(&p->connections);
+}
+
+static void hv_partition_finalize(Object *obj)
+{
+    HvPartition *p = HV_PARTITION(obj);
+
+    hv_port_cleanup(p);
+    g_free(p->vps);
+    g_free(p->crash_message);
+    qemu_mutex_destroy(&p->connections_lock);
+    qemu_mutex_destroy(&p->lock);
+}
+
+/*
+ * What QEMU's cpu/msr_hyperv_* sections carry already is not here: it travels
+ * with each CPU, so that TCG and KVM read each other's streams.
+ */
+static bool hv_partition_vmstate_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+
+    return p->tsc_invariant_control || p->crash_ctl || p->syndbg_control ||
+           p->syndbg_status || p->syndbg_send_page || p->syndbg_recv_page ||
+           p->syndbg_pending_page || p->syndbg_options;
+}
+
+static const VMStateDescription vmstate_hv_partition = {
+    .name = "hv-partition",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_partition_vmstate_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(tsc_invariant_control, HvPartition),
+        VMSTATE_UINT64(crash_ctl, HvPartition),
+        VMSTATE_UINT64(syndbg_control, HvPartition),
+        VMSTATE_UINT64(syndbg_status, HvPartition),
+        VMSTATE_UINT64(syndbg_send_page, HvPartition),
+        VMSTATE_UINT64(syndbg_recv_page, HvPartition),
+        VMSTATE_UINT64(syndbg_pending_page, HvPartition),
+        VMSTATE_UINT64(syndbg_options, HvPartition),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static void hv_partition_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    ResettableClass *rc = RESETTABLE_CLASS(klass);
+
+    dc->desc = "Hyper-V partition";
+    dc->realize = hv_partition_realize;
+    dc->vmsd = &vmstate_hv_partition;
+    dc->user_creatable = false;
+    dc->hotpluggable = false;
+    rc->phases.hold = hv_partition_reset_hold;
+}
+
+static const TypeInfo hv_partition_type_info = {
+    .name = TYPE_HV_PARTITION,
+    .parent = TYPE_DEVICE,
+    .instance_size = sizeof(HvPartition),
+    .instance_init = hv_partition_init,
+    .instance_finalize = hv_partition_finalize,
+    .class_init = hv_partition_class_init,
+};
+
+static void hv_partition_register_types(void)
+{
+    type_register_static(&hv_partition_type_info);
+}
+
+type_init(hv_partition_register_types)
+
+HvPartition *hv_partition_create(const HvPortOps *ops, Error **errp)
+{
+    MachineState *ms = MACHINE(qdev_get_machine());
+    HvPartition *p = HV_PARTITION(object_new(TYPE_HV_PARTITION));
+
+    p->ops = ops;
+    p->nr_vps = ms->smp.max_cpus;
+    p->vps = g_new0(HvVp *, p->nr_vps);
+    object_property_add_child(OBJECT(ms), "hv-partition", OBJECT(p));
+    object_unref(OBJECT(p));
+    if (!qdev_realize(DEVICE(p), NULL, errp)) {
+        object_unparent(OBJECT(p));
+        return NULL;
+    }
+    hv_partition = p;
+    return p;
+}

@@ -1,0 +1,281 @@
+/*
+ * Hyper-V partition and virtual processors: the objects that hold the state
+ * of the hypervisor interface, whatever accelerator runs the guest
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_HYPERV_PARTITION_H
+#define HW_HYPERV_PARTITION_H
+
+#include "qemu/rcu_queue.h"
+#include "qemu/thread.h"
+#include "hw/core/cpu.h"
+#include "hw/qdev-core.h"
+#include "system/runstate.h"
+#include "hw/hyperv/overlay.h"
+#include "hw/hyperv/port.h"
+#include "hw/hyperv/stimer.h"
+#include "hw/hyperv/synic.h"
+#include "hw/hyperv/tlfs.h"
+#include "qom/object.h"
+
+/* Virtual trust levels that are implemented; VTL 0 is the only one so far */
+#define HV_NUM_VTLS 1
+
+#define TYPE_HV_PARTITION "hv-partition"
+OBJECT_DECLARE_SIMPLE_TYPE(HvPartition, HV_PARTITION)
+
+#define TYPE_HV_VP "hv-vp"
+OBJECT_DECLARE_SIMPLE_TYPE(HvVp, HV_VP)
+
+/* A guest virtual address range whose translations are to go */
+typedef struct HvGvaRange {
+    uint64_t gva;
+    uint64_t len;
+} HvGvaRange;
+
+/**
+ * HvPortOps: what an accelerator supplies
+ * @name: for messages
+ * @assert_vector: assert a fixed, edge-triggered interrupt in the APIC of one
+ *                 CPU.  Context: big QEMU lock held.
+ * @flush_tlb: drop translations on the VPs in @vps (bitmap of VP indexes),
+ *             all of them if @nr is 0.  All have done so when it returns.
+ *             May not return at all: the hypercall is then executed again
+ *             (TLFS 3.3).  Context: thread of @self, without the big QEMU lock.
+ * @spin_wait: the VP waits for another one to release a lock
+ */
+typedef struct HvPortOps {
+    const char *name;
+    void (*assert_vector)(CPUState *cs, uint8_t vector);
+    void (*flush_tlb)(HvVp *self, const unsigned long *vps,
+                      const HvGvaRange *ranges, unsigned nr);
+    void (*spin_wait)(CPUState *cs);
+} HvPortOps;
+
+/* Counters of a VP, for 'info hyperv'; only its own thread writes them */
+typedef struct HvVpStats {
+    uint64_t msr_reads;
+    uint64_t msr_writes;
+    uint64_t flushes;
+    uint64_t ipis;
+    uint64_t eois_elided;
+    uint64_t auto_eois;
+    uint64_t hypercalls_failed;
+    uint64_t *hypercalls;       /* by row of the hypercall table */
+} HvVpStats;
+
+/* Counters that any thread may bump, under the VP's lock */
+typedef struct HvSynicStats {
+    uint64_t messages;
+    uint64_t messages_deferred;
+    uint64_t event_flags;
+    uint64_t timer_expirations;
+} HvSynicStats;
+
+/**
+ * HvVtl: what a virtual trust level of a VP has for itself
+ */
+struct HvVtl {
+    HvVp *vp;
+    HvSynic synic;
+    HvStimer stimer[HV_STIMERS];
+    uint64_t vp_assist;
+    HvOverlay vp_assist_page;
+    /* NoEoiRequired was set for the highest vector in service */
+    bool eoi_assist_armed;
+};
+
+#define HV_TLB_PENDING_MAX 32
+
+/**
+ * HvVp: a virtual processor
+ * @index: VP index, equal to the CPU's index
+ * @lock: protects SynICs and timers of all VTLs, and @vectors.  The big QEMU
+ *        lock may be held when it is taken, but is not taken while it is held.
+ * @vectors: to be asserted when @lock is released
+ */
+struct HvVp {
+    DeviceState parent_obj;
+
+    HvPartition *partition;
+    CPUState *cs;
+    uint32_t index;
+
+    QemuMutex lock;
+    DECLARE_BITMAP(vectors, HV_VECTORS);
+    bool vectors_pending;
+
+    HvVtl vtl[HV_NUM_VTLS];
+
+    /* Read of GUEST_IDLE: wake up even for a masked interrupt */
+    bool idle;
+    /* A migration stream was loaded; it had the timers' expiration times */
+    bool loaded;
+    bool loaded_timers;
+    VMChangeStateEntry *vmstate_change;
+    /* Timers with a waiting message, while a stream is written or read */
+    uint8_t nr_saved;
+    uint8_t saved[HV_STIMERS];
+
+    /* Time run, and the thread's clock when it was last looked at */
+    uint64_t runtime;
+    uint64_t runtime_thread;
+    bool runtime_valid;
+
+    /* Translations to drop, asked for by other VPs; see accel-tcg.c */
+    struct {
+        QemuMutex lock;
+        bool full;
+        bool work_queued;
+        unsigned nr;
+        HvGvaRange range[HV_TLB_PENDING_MAX];
+        uint64_t asked;
+        uint64_t done;
+    } tlb;
+
+    HvVpStats stats;
+    HvSynicStats synic_stats;
+};
+
+typedef struct HvConnection HvConnection;
+
+/* What a VTL of the partition has for itself */
+typedef struct HvPartitionVtl {
+    uint64_t guest_os_id;
+    uint64_t hypercall;
+    uint64_t reference_tsc;
+    HvOverlay hypercall_page;
+    HvOverlay reference_tsc_page;
+} HvPartitionVtl;
+
+/* CPUID leaves 0x40000000 to 0x4000000A and 0x40000080 to 0x40000082 */
+#define HV_CPUID_LEAVES     11
+#define HV_CPUID_VS_LEAVES  3
+
+/**
+ * HvPartition: the machine as the hypervisor sees it
+ * @lock: protects the MSRs of the partition; a leaf lock
+ * @cpuid, @cpuid_vs: registers EAX, EBX, ECX, EDX of the hypervisor's leaves;
+ *                    constant once the first VP exists (TLFS 4.2)
+ * @enforce_cpuid: refuse what leaf 4 does not recommend
+ */
+struct HvPartition {
+    DeviceState parent_obj;
+
+    const HvPortOps *ops;
+    QemuMutex lock;
+
+    uint32_t cpuid[HV_CPUID_LEAVES][4];
+    uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
+    bool enforce_cpuid;
+    uint32_t tsc_khz;
+
+    HvPartitionVtl vtl[HV_NUM_VTLS];
+    uint64_t crash_param[5];
+    uint64_t crash_ctl;
+    char *crash_message;
+    uint64_t reenlightenment_control;
+    uint64_t tsc_emulation_control;
+    uint64_t tsc_emulation_status;
+    uint64_t tsc_invariant_control;
+    uint64_t syndbg_control;
+    uint64_t syndbg_status;
+    uint64_t syndbg_send_page;
+    uint64_t syndbg_recv_page;
+    uint64_t syndbg_pending_page;
+    uint64_t syndbg_options;
+
+    unsigned nr_vps;            /* size of @vps, not their number */
+    HvVp **vps;
+
+    QemuMutex connections_lock;
+    QLIST_HEAD(, HvConnection) connections;
+};
+
+/**
+ * hv_partition_get: the machine's partition
+ *
+ * Returns: NULL if there is none, i.e. if no hv-* flag was given or if the
+ * accelerator's kernel implements the interface
+ */
+HvPartition *hv_partition_get(void);
+
+/**
+ * hv_partition_create: make the partition, a child of the machine
+ */
+HvPartition *hv_partition_create(const HvPortOps *ops, Error **errp);
+
+/**
+ * hv_partition_vp: find a VP
+ *
+ * Returns: NULL if there is none with that index
+ */
+static inline HvVp *hv_partition_vp(HvPartition *p, uint32_t index)
+{
+    return index < p->nr_vps ? qatomic_read(&p->vps[index]) : NULL;
+}
+
+/**
+ * hv_partition_set_hypercall_code: what the hypercall page holds
+ * @code: instructions; the rest of the page is filled with int3
+ */
+void hv_partition_set_hypercall_code(HvPartition *p, const uint8_t *code,
+                                     size_t len);
+
+/**
+ * hv_partition_set_hypercall: write GUEST_OS_ID or HYPERCALL
+ *
+ * Context: big QEMU lock held.
+ */
+void hv_partition_set_guest_os_id(HvPartition *p, unsigned vtl, uint64_t val);
+void hv_partition_set_hypercall(HvPartition *p, unsigned vtl, uint64_t val);
+
+/**
+ * hv_partition_set_reference_tsc: write REFERENCE_TSC
+ *
+ * Context: big QEMU lock held.
+ */
+void hv_partition_set_reference_tsc(HvPartition *p, unsigned vtl,
+                                    uint64_t val);
+
+/**
+ * hv_partition_write_denied: may the guest not write at @gpa, because one of
+ * the partition's read-only overlays is there?
+ */
+bool hv_partition_write_denied(HvPartition *p, hwaddr gpa);
+
+/**
+ * hv_vp_create: make the VP of a CPU, a child of the CPU
+ */
+HvVp *hv_vp_create(HvPartition *p, CPUState *cs, Error **errp);
+void hv_vp_destroy(HvVp *vp);
+
+/**
+ * hv_vp_lock, hv_vp_unlock: the VP's lock
+ *
+ * hv_vp_unlock() then asserts the interrupts that were raised under the lock,
+ * taking the big QEMU lock for that if it is not held.
+ */
+void hv_vp_lock(HvVp *vp);
+void hv_vp_unlock(HvVp *vp);
+
+/**
+ * hv_vp_raise: remember @vector for hv_vp_unlock()
+ */
+void hv_vp_raise(HvVp *vp, uint8_t vector);
+
+/**
+ * hv_vp_runtime: time the VP has run, in 100 ns units (TLFS 7.9)
+ *
+ * Context: the VP's own thread, or any thread if the VM is stopped.
+ */
+uint64_t hv_vp_runtime(HvVp *vp);
+
+/**
+ * hv_vp_set_assist: write VP_ASSIST_PAGE.  Context: big QEMU lock held.
+ */
+void hv_vp_set_assist(HvVtl *vtl, uint64_t val);
+
+#endif

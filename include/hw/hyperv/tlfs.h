@@ -1,0 +1,193 @@
+/*
+ * Hyper-V guest interface: numbers and layouts of Microsoft's Hypervisor
+ * Top-Level Functional Specification (TLFS) that the accelerator-independent
+ * implementation needs beyond QEMU's own hyperv-proto.h
+ *
+ * Everything here is data: no function, no QEMU type, nothing of a target.
+ * All structures in guest memory are little-endian.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_HYPERV_TLFS_H
+#define HW_HYPERV_TLFS_H
+
+#include "hw/hyperv/hyperv-proto.h"
+
+#define HV_PAGE_SHIFT                           12
+#define HV_PAGE_SIZE                            (1u << HV_PAGE_SHIFT)
+
+/* Architectural limit of x86-64 and Arm guest physical addresses */
+#define HV_GPA_BITS_MAX                         52
+
+/* Reference time runs at 10 MHz (TLFS 12.1) */
+#define HV_REF_TIME_NS                          100
+
+/* Status codes that hyperv-proto.h lacks (TLFS appendix B) */
+#define HV_STATUS_ACCESS_DENIED                 6
+#define HV_STATUS_OPERATION_DENIED              8
+#define HV_STATUS_INVALID_PARTITION_ID          13
+#define HV_STATUS_INVALID_VP_INDEX              14
+#define HV_STATUS_INVALID_VP_STATE              21
+#define HV_STATUS_INVALID_SYNIC_STATE           24
+#define HV_STATUS_FEATURE_UNAVAILABLE           30
+
+/*
+ * Hypercall control word (TLFS 3.7; bit positions of the web edition, which
+ * guests use)
+ */
+#define HV_HYPERCALL_CODE_MASK                  0xffff
+#define HV_HYPERCALL_VARHEAD_SHIFT              17
+#define HV_HYPERCALL_VARHEAD_MASK               0x3ff
+#define HV_HYPERCALL_NESTED                     (1ull << 31)
+#define HV_HYPERCALL_REP_COUNT_SHIFT            32
+#define HV_HYPERCALL_REP_START_SHIFT            48
+#define HV_HYPERCALL_REP_MASK                   0xfff
+#define HV_HYPERCALL_RSVD_MASK \
+    ((0xfull << 27) | (0xfull << 44) | (0xfull << 60))
+#define HV_HYPERCALL_RSVD_MASK_NO_NESTED \
+    (HV_HYPERCALL_RSVD_MASK & ~HV_HYPERCALL_NESTED)
+
+/* Fast input is RDX, R8 and XMM0 to XMM5 */
+#define HV_HYPERCALL_GPR_INPUT_SIZE             16
+#define HV_HYPERCALL_XMM_REGS                   6
+#define HV_HYPERCALL_FAST_SIZE \
+    (HV_HYPERCALL_GPR_INPUT_SIZE + 16 * HV_HYPERCALL_XMM_REGS)
+
+/* Call codes (TLFS appendix A) */
+#define HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE      0x0002
+#define HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST       0x0003
+#define HVCALL_NOTIFY_LONG_SPIN_WAIT            0x0008
+#define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI       0x000b
+#define HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX   0x0013
+#define HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX    0x0014
+#define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI_EX    0x0015
+#define HVCALL_GET_PARTITION_ID                 0x0046
+#define HVCALL_POST_MESSAGE                     0x005c
+#define HVCALL_SIGNAL_EVENT                     0x005d
+#define HVCALL_POST_DEBUG_DATA                  0x0069
+#define HVCALL_RETRIEVE_DEBUG_DATA              0x006a
+#define HVCALL_RESET_DEBUG_SESSION              0x006b
+#define HVCALL_GET_VP_INDEX_FROM_APIC_ID        0x009a
+#define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_SPACE 0x00af
+#define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_LIST  0x00b0
+#define HVCALL_EXT_QUERY_CAPABILITIES           0x8001
+#define HVCALL_EXT_GET_BOOT_ZEROED_MEMORY       0x8002
+
+/* Bit n of HvExtCallQueryCapabilities stands for call 0x8002 + n */
+#define HV_EXT_CAPABILITY_BOOT_ZEROED_MEMORY    (1ull << 0)
+#define HV_BOOT_ZEROED_MAX_RANGES               255
+
+/* Flags of the TLB flush calls (TLFS 9.4) */
+#define HV_FLUSH_ALL_PROCESSORS                 (1ull << 0)
+#define HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES     (1ull << 1)
+#define HV_FLUSH_NON_GLOBAL_MAPPINGS_ONLY       (1ull << 2)
+#define HV_FLUSH_USE_EXTENDED_RANGE_FORMAT      (1ull << 3)
+
+/* GVA range element, extended format */
+#define HV_GVA_RANGE_EX_COUNT_MASK              0x7ff
+#define HV_GVA_RANGE_EX_LARGE                   (1ull << 11)
+#define HV_GVA_RANGE_EX_1GB                     (1ull << 12)
+
+/* HV_VP_SET (TLFS 7.8.7) */
+#define HV_GENERIC_SET_SPARSE_4K                0
+#define HV_GENERIC_SET_ALL                      1
+#define HV_VP_SET_BANK_VPS                      64
+#define HV_VP_SET_BANKS                         64
+#define HV_VP_SET_VPS                           (HV_VP_SET_BANK_VPS * \
+                                                 HV_VP_SET_BANKS)
+
+/* Vectors below this one are exceptions */
+#define HV_VECTOR_MIN                           0x10
+
+/* HV_INPUT_VTL */
+#define HV_INPUT_VTL_TARGET_MASK                0xf
+#define HV_INPUT_VTL_USE_TARGET                 (1u << 4)
+#define HV_INPUT_VTL_RSVD_MASK                  0xe0
+
+#define HV_PARTITION_ID_SELF                    UINT64_MAX
+
+/* Overlay page MSRs: HYPERCALL, REFERENCE_TSC, SIMP, SIEFP, VP_ASSIST_PAGE */
+#define HV_OVERLAY_ENABLE                       (1ull << 0)
+#define HV_OVERLAY_GPA_MASK                     (~0xfffull)
+#define HV_HYPERCALL_PAGE_LOCKED                (1ull << 1)
+
+/* SynIC registers (TLFS 11.8); some are in QEMU's x86 header as well */
+#define HV_SYNIC_VERSION                      1
+#define HV_SYNIC_ENABLE                       (1u << 0)
+#define HV_SIMP_ENABLE                        (1u << 0)
+#define HV_SIEFP_ENABLE                       (1u << 0)
+#define HV_SINT_VECTOR_MASK                   0xff
+#define HV_SINT_MASKED                        (1u << 16)
+#define HV_SINT_AUTO_EOI                      (1u << 17)
+#define HV_SINT_POLLING                         (1u << 18)
+#define HV_SINT_PROXY                           (1u << 20)
+
+/* STIMERx_CONFIG (TLFS 12.5) */
+#define HV_STIMER_ENABLE                        (1ull << 0)
+#define HV_STIMER_PERIODIC                      (1ull << 1)
+#define HV_STIMER_LAZY                          (1ull << 2)
+#define HV_STIMER_AUTO_ENABLE                   (1ull << 3)
+#define HV_STIMER_VECTOR_SHIFT                  4
+#define HV_STIMER_VECTOR_MASK                   0xff
+#define HV_STIMER_DIRECT                        (1ull << 12)
+#define HV_STIMER_SINT_SHIFT                    16
+#define HV_STIMER_SINT_MASK                     0xf
+#define HV_STIMER_RSVD_MASK                     ((0x7ull << 13) | \
+                                                 (~0ull << 20))
+
+/* Payload of HvMessageTypeTimerExpired */
+struct hv_timer_message_payload {
+    uint32_t timer_index;
+    uint32_t reserved;
+    uint64_t expiration_time;   /* when the timer was due */
+    uint64_t delivery_time;     /* when the message entered its slot */
+} __attribute__ ((__packed__));
+
+/* Reference TSC page (TLFS 12.7) */
+#define HV_REFERENCE_TSC_SEQUENCE_INVALID       0
+struct hv_reference_tsc_page {
+    uint32_t tsc_sequence;
+    uint32_t reserved;
+    uint64_t tsc_scale;         /* 64.64 fixed point */
+    int64_t tsc_offset;
+} __attribute__ ((__packed__));
+
+/* VP assist page (TLFS 7.8.7) */
+#define HV_VP_ASSIST_APIC_ASSIST                0
+#define HV_APIC_ASSIST_NO_EOI_REQUIRED          (1u << 0)
+#define HV_VP_ASSIST_NESTED_FEATURES            32
+#define HV_NESTED_DIRECT_HYPERCALL              (1u << 0)
+
+/* CRASH_CTL (TLFS 4.3) */
+#define HV_CRASH_CTL_CRASH_NOTIFY               (1ull << 63)
+#define HV_CRASH_CTL_CRASH_MESSAGE              (1ull << 62)
+#define HV_CRASH_MESSAGE_MAX                    4096
+
+#define HV_RESET_REBOOT                         (1ull << 0)
+
+#define HV_REENLIGHTENMENT_RSVD_MASK            ((0xffull << 8) | \
+                                                 (0x7fffull << 17))
+#define HV_TSC_EMULATION_ENABLE                 (1ull << 0)
+#define HV_TSC_INVARIANT_EXPOSE                 (1ull << 0)
+
+/* MSRs that QEMU's headers lack */
+#define HV_X64_MSR_VP_ASSIST_PAGE               0x40000073
+#define HV_X64_MSR_SIRBP                        0x40000085
+#define HV_X64_MSR_GUEST_IDLE                   0x400000F0
+#define HV_X64_MSR_TSC_INVARIANT_CONTROL        0x40000118
+
+/* Size of the range of synthetic MSR numbers, without the nested mirrors */
+#define HV_X64_MSR_FIRST                        0x40000000
+#define HV_X64_MSR_LAST                         0x400001FF
+#define HV_X64_MSR_NESTED_FIRST                 0x40001000
+#define HV_X64_MSR_NESTED_LAST                  0x400010FF
+
+/*
+ * Enlightened fields of a VMCB, in its software-reserved area (TLFS 16.11;
+ * used by HvCallFlush* of an L2 guest that L0 handles directly)
+ */
+#define HV_VMCB_ENLIGHTENMENTS                  0x3e0
+#define HV_VMCB_ENL_NESTED_FLUSH_HYPERCALL      (1u << 1)
+
+#endif

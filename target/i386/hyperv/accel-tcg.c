@@ -1,0 +1,262 @@
+/*
+ * Hyper-V guest interface: the TCG port
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/lockable.h"
+#include "qemu/processor.h"
+#include "cpu.h"
+#include "exec/cpu_ldst.h"
+#include "exec/cputlb.h"
+#include "exec/exec-all.h"
+#include "exec/helper-proto.h"
+#include "hyperv-tcg.h"
+#include "internal.h"
+#include "qemu/main-loop.h"
+#include "tcg/helper-tcg.h"
+#include "trace.h"
+
+/* Turns of the waiting loop before the host may run something else */
+#define HV_FLUSH_SPINS 2000
+
+#define HV_ALL_MMU_INDEXES ((1u << NB_MMU_MODES) - 1)
+
+static void hv_tcg_flush_ranges(CPUState *cs, const HvGvaRange *ranges,
+                                unsigned nr)
+{
+    unsigned i;
+
+    if (!nr) {
+        tlb_flush(cs);
+        return;
+    }
+    for (i = 0; i < nr; i++) {
+        tlb_flush_range_by_mmuidx(cs, ranges[i].gva, ranges[i].len,
+                                  HV_ALL_MMU_INDEXES, TARGET_LONG_BITS);
+    }
+}
+
+/* Do what other VPs asked for.  Called on the VP's own thread. */
+static void hv_tcg_flush_pending(HvVp *vp)
+{
+    HvGvaRange ranges[HV_TLB_PENDING_MAX];
+    uint64_t asked;
+    unsigned nr;
+
+    qemu_mutex_lock(&vp->tlb.lock);
+    asked = vp->tlb.asked;
+    nr = vp->tlb.full ? 0 : vp->tlb.nr;
+    memcpy(ranges, vp->tlb.range, nr * sizeof(*ranges));
+    vp->tlb.full = false;
+    vp->tlb.nr = 0;
+    qemu_mutex_unlock(&vp->tlb.lock);
+
+    if (asked != vp->tlb.done) {
+        hv_tcg_flush_ranges(vp->cs, ranges, nr);
+        qatomic_store_release(&vp->tlb.done, asked);
+    }
+}
+
+static void hv_tcg_flush_work(CPUState *cs, run_on_cpu_data data)
+{
+    HvVp *vp = data.host_ptr;
+
+    qatomic_set_mb(&vp->tlb.work_queued, false);
+    hv_tcg_flush_pending(vp);
+}
+
+/* Ask @vp; returns the number that its tlb.done is to reach */
+static uint64_t hv_tcg_flush_ask(HvVp *vp, const HvGvaRange *ranges,
+                                 unsigned nr)
+{
+    uint64_t asked;
+
+    WITH_QEMU_LOCK_GUARD(&vp->tlb.lock) {
+        if (!nr || vp->tlb.nr + nr > HV_TLB_PENDING_MAX) {
+            vp->tlb.full = true;
+        } else {
+            memcpy(&vp->tlb.range[vp->tlb.nr], ranges, nr * sizeof(*ranges));
+            vp->tlb.nr += nr;
+        }
+        asked = ++vp->tlb.asked;
+    }
+    if (!qatomic_xchg(&vp->tlb.work_queued, true)) {
+        async_run_on_cpu(vp->cs, hv_tcg_flush_work, RUN_ON_CPU_HOST_PTR(vp));
+    }
+    return asked;
+}
+
+/*
+ * Has @vp dropped its translations, as far as it can tell?  A CPU that is
+ * halted looks at its work before it executes the next instruction.
+ */
+static bool hv_tcg_flush_done(HvVp *vp, uint64_t asked)
+{
+    CPUState *cs = vp->cs;
+
+    if (qatomic_load_acquire(&vp->tlb.done) >= asked) {
+        return true;
+    }
+    return !qatomic_read(&cs->running) && qatomic_read(&cs->halted);
+}
+
+/*
+ * Nobody executes an instruction with a stale translation once this returns.
+ *
+ * A VP that waits here keeps doing what others ask of it, so that two of them
+ * never wait for each other.  One thing cannot be waited for: a CPU that wants
+ * to be alone (start_exclusive()) wants this one stopped first.  Then the
+ * hypercall is left with the instruction pointer unchanged, as the TLFS has it
+ * for calls that take long (3.3), and is executed again.
+ */
+static void hv_tcg_flush_tlb(HvVp *self, const unsigned long *vps,
+                             const HvGvaRange *ranges, unsigned nr)
+{
+    HvPartition *p = self->partition;
+    g_autofree uint64_t *asked = NULL;
+    unsigned spins = 0;
+    unsigned long i;
+    bool flush_self = false, wait, all_stopped;
+
+    asked = g_new0(uint64_t, p->nr_vps);
+    for (i = find_first_bit(vps, p->nr_vps); i < p->nr_vps;
+         i = find_next_bit(vps, p->nr_vps, i + 1)) {
+        HvVp *vp = hv_partition_vp(p, i);
+
+        if (vp == self) {
+            flush_self = true;
+        } else if (vp) {
+            asked[i] = hv_tcg_flush_ask(vp, ranges, nr);
+        }
+    }
+    if (flush_self) {
+        hv_tcg_flush_ranges(self->cs, ranges, nr);
+    }
+    /* Pairs with cpu_exec_start(): it sets running, then looks for work */
+    smp_mb();
+
+    do {
+        wait = false;
+        all_stopped = true;
+        for (i = 0; i < p->nr_vps; i++) {
+            HvVp *vp = asked[i] ? hv_partition_vp(p, i) : NULL;
+
+            if (!vp || hv_tcg_flush_done(vp, asked[i])) {
+                asked[i] = 0;
+                continue;
+            }
+            wait = true;
+            all_stopped &= !qatomic_read(&vp->cs->running);
+        }
+        if (!wait) {
+            return;
+        }
+        hv_tcg_flush_pending(self);
+        if (all_stopped && qatomic_read(&self->cs->exit_request)) {
+            trace_hv_tcg_flush_retry(self->index);
+            g_free(g_steal_pointer(&asked));
+            cpu_loop_exit_noexc(self->cs);
+        }
+        if (++spins < HV_FLUSH_SPINS) {
+            cpu_relax();
+        } else {
+            g_thread_yield();
+        }
+    } while (true);
+}
+
+static void hv_tcg_spin_wait(CPUState *cs)
+{
+    /* One thread for all VPs: let the next one run */
+    if (!qemu_tcg_mttcg_enabled()) {
+        cpu_exit(cs);
+    }
+    g_thread_yield();
+}
+
+const HvPortOps hv_port_tcg = {
+    .name = "tcg",
+    .assert_vector = hv_assert_vector,
+    .flush_tlb = hv_tcg_flush_tlb,
+    .spin_wait = hv_tcg_spin_wait,
+};
+
+/*
+ * VMCALL and VMMCALL.  EIP is that of the instruction; the translator ends
+ * the block behind it, so that an interrupt sent to itself is taken at once.
+ */
+void helper_hypercall(CPUX86State *env)
+{
+    X86CPU *cpu = env_archcpu(env);
+
+    if (!cpu->hv_vp || (env->hflags & HF_GUEST_MASK) || !hv_hypercall(cpu)) {
+        raise_exception(env, EXCP06_ILLOP);
+    }
+}
+
+/* Park the CPU behind the RDMSR that it is executing */
+static G_NORETURN void hv_tcg_park(CPUX86State *env, uintptr_t ra)
+{
+    CPUState *cs = env_cpu(env);
+    unsigned i;
+
+    cpu_restore_state(cs, ra);
+    /* Prefixes, then 0F 32; no prefix has the value 0F */
+    for (i = 0; i < 14; i++) {
+        if (cpu_ldub_code(env, env->segs[R_CS].base + env->eip + i) == 0x0f) {
+            break;
+        }
+    }
+    env->eip += i + 2;
+    env->regs[R_EAX] = 0;
+    env->regs[R_EDX] = 0;
+    env->hflags &= ~HF_INHIBIT_IRQ_MASK;
+    cs->halted = 1;
+    cs->exception_index = EXCP_HLT;
+    cpu_loop_exit(cs);
+}
+
+uint64_t hv_tcg_rdmsr(CPUX86State *env, uintptr_t ra)
+{
+    X86CPU *cpu = env_archcpu(env);
+    uint64_t val;
+
+    if (!hv_msr_read(cpu, env->regs[R_ECX], &val)) {
+        raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
+    }
+    if (cpu->hv_vp->idle) {
+        if (!hv_idle_has_work(cpu)) {
+            hv_tcg_park(env, ra);
+        }
+        hv_idle_done(cpu);
+    }
+    return val;
+}
+
+void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra)
+{
+    if (!hv_msr_write(env_archcpu(env), env->regs[R_ECX], val)) {
+        raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
+    }
+}
+
+/*
+ * The guest wrote to one of the hypervisor's read-only pages.  Any other
+ * failed access is ignored, as it is without a hypervisor.
+ */
+void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,
+                               unsigned size, MMUAccessType access_type,
+                               int mmu_idx, MemTxAttrs attrs,
+                               MemTxResult response, uintptr_t ra)
+{
+    X86CPU *cpu = X86_CPU(cs);
+
+    if (cpu->hv_vp && access_type == MMU_DATA_STORE &&
+        (response & MEMTX_ACCESS_ERROR) &&
+        hv_partition_write_denied(cpu->hv_vp->partition, physaddr)) {
+        raise_exception_err_ra(&cpu->env, EXCP0D_GPF, 0, ra);
+    }
+}

@@ -1,0 +1,188 @@
+/*
+ * Hyper-V and the local APIC: EOI assist (TLFS 10.3), AutoEOI (TLFS 11.8), the
+ * synthetic EOI, ICR and TPR registers (TLFS 10.2)
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/bswap.h"
+#include "cpu.h"
+#include "hw/i386/apic.h"
+#include "hw/i386/apic_internal.h"
+#include "internal.h"
+#include "trace.h"
+
+/* Indexes of APIC registers, as in the x2APIC's MSR numbers */
+#define APIC_REG_TPR    0x08
+#define APIC_REG_EOI    0x0b
+#define APIC_REG_ICR    0x30
+#define APIC_REG_ICR2   0x31
+
+static HvVtl *hv_apic_vtl(APICCommonState *s)
+{
+    return &s->cpu->hv_vp->vtl[0];
+}
+
+static uint32_t *hv_apic_assist(HvVtl *vtl)
+{
+    return (uint32_t *)((char *)vtl->vp_assist_page.host +
+                        HV_VP_ASSIST_APIC_ASSIST);
+}
+
+static int hv_apic_highest(const uint32_t *reg)
+{
+    int i;
+
+    for (i = 7; i >= 0; i--) {
+        if (reg[i]) {
+            return i * 32 + 31 - clz32(reg[i]);
+        }
+    }
+    return -1;
+}
+
+static bool hv_apic_any(const uint32_t *reg)
+{
+    return hv_apic_highest(reg) >= 0;
+}
+
+static void hv_apic_clear(uint32_t *reg, int vector)
+{
+    reg[vector / 32] &= ~(1u << (vector % 32));
+}
+
+/*
+ * Only the VP's own thread touches the bit: the guest may clear it with an
+ * instruction that is not atomic, and another thread could fall in between.
+ */
+void hv_apic_sync(APICCommonState *s)
+{
+    HvVtl *vtl;
+    uint32_t *assist;
+    int vector;
+
+    if (likely(!s->cpu->hv_vp)) {
+        return;
+    }
+    vtl = hv_apic_vtl(s);
+    if (!vtl->eoi_assist_armed) {
+        return;
+    }
+    assist = hv_apic_assist(vtl);
+    if (!(le32_to_cpu(qatomic_read(assist)) &
+          HV_APIC_ASSIST_NO_EOI_REQUIRED)) {
+        /* The guest is done with it, and told nobody */
+        vtl->eoi_assist_armed = false;
+        vector = hv_apic_highest(s->isr);
+        if (vector >= 0) {
+            hv_apic_clear(s->isr, vector);
+            vtl->vp->stats.eois_elided++;
+            trace_hv_apic_eoi_elided(vtl->vp->index, vector);
+        }
+        return;
+    }
+    if (hv_apic_any(s->irr)) {
+        /* Somebody waits for this EOI: the guest is to write it */
+        vtl->eoi_assist_armed = false;
+        qatomic_and(assist, cpu_to_le32(~HV_APIC_ASSIST_NO_EOI_REQUIRED));
+        hv_overlay_dirty(&vtl->vp_assist_page);
+    }
+}
+
+void hv_apic_ack(APICCommonState *s, int vector)
+{
+    HvVtl *vtl;
+
+    if (likely(!s->cpu->hv_vp)) {
+        return;
+    }
+    vtl = hv_apic_vtl(s);
+    if (test_bit(vector, vtl->synic.auto_eoi)) {
+        hv_apic_clear(s->isr, vector);
+        vtl->vp->stats.auto_eois++;
+        hv_synic_scan(vtl);
+        return;
+    }
+    if ((vtl->vp_assist & HV_OVERLAY_ENABLE) && !apic_get_bit(s->tmr, vector) &&
+        !hv_apic_any(s->irr)) {
+        vtl->eoi_assist_armed = true;
+        qatomic_or(hv_apic_assist(vtl),
+                   cpu_to_le32(HV_APIC_ASSIST_NO_EOI_REQUIRED));
+        hv_overlay_dirty(&vtl->vp_assist_page);
+    }
+}
+
+void hv_apic_eoi(APICCommonState *s)
+{
+    HvVtl *vtl;
+
+    if (likely(!s->cpu->hv_vp)) {
+        return;
+    }
+    vtl = hv_apic_vtl(s);
+    if (vtl->eoi_assist_armed) {
+        /* It was ended the conventional way, which always works */
+        vtl->eoi_assist_armed = false;
+        qatomic_and(hv_apic_assist(vtl),
+                    cpu_to_le32(~HV_APIC_ASSIST_NO_EOI_REQUIRED));
+        hv_overlay_dirty(&vtl->vp_assist_page);
+    }
+    hv_synic_scan(vtl);
+}
+
+bool hv_apic_msr_read(HvVtl *vtl, unsigned i, uint64_t *val)
+{
+    X86CPU *cpu = X86_CPU(vtl->vp->cs);
+    uint64_t low, high = 0;
+
+    if (!cpu->apic_state || !qemu_cpu_is_self(vtl->vp->cs)) {
+        return false;
+    }
+    /* 0 is ICR, 1 is TPR */
+    if (i == 1) {
+        return !apic_register_read(APIC_REG_TPR, val);
+    }
+    if (apic_register_read(APIC_REG_ICR, &low)) {
+        return false;
+    }
+    apic_register_read(APIC_REG_ICR2, &high);
+    *val = deposit64(low, 32, 32, high);
+    return true;
+}
+
+bool hv_apic_msr_write(HvVtl *vtl, unsigned i, uint64_t val)
+{
+    X86CPU *cpu = X86_CPU(vtl->vp->cs);
+
+    if (!cpu->apic_state || !qemu_cpu_is_self(vtl->vp->cs)) {
+        return false;
+    }
+    if (i == 1) {
+        return !apic_register_write(APIC_REG_TPR, val & 0xff);
+    }
+    if (is_x2apic_mode(cpu->apic_state)) {
+        return !apic_register_write(APIC_REG_ICR, val);
+    }
+    return !apic_register_write(APIC_REG_ICR2, val >> 32) &&
+           !apic_register_write(APIC_REG_ICR, (uint32_t)val);
+}
+
+bool hv_apic_eoi_write(HvVtl *vtl, unsigned i, uint64_t val)
+{
+    X86CPU *cpu = X86_CPU(vtl->vp->cs);
+
+    return cpu->apic_state && qemu_cpu_is_self(vtl->vp->cs) &&
+           !apic_register_write(APIC_REG_EOI, 0);
+}
+
+void hv_assert_vector(CPUState *cs, uint8_t vector)
+{
+    X86CPU *cpu = X86_CPU(cs);
+
+    /* TLFS 11.4: lost if the APIC is disabled by software */
+    if (cpu->apic_state) {
+        apic_assert_edge(cpu->apic_state, vector);
+    }
+}

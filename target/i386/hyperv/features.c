@@ -1,0 +1,467 @@
+/*
+ * Hyper-V enlightenments: the hv-* properties, what each grants in CPUID, and
+ * what each needs
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/util.h"
+#include "cpu.h"
+#include "hw/qdev-properties.h"
+#include "internal.h"
+#include "system/kvm.h"
+#include "system/qtest.h"
+#include "system/tcg.h"
+
+#define FEAT_BIT(name) BIT_ULL(HYPERV_FEAT_##name)
+
+typedef struct HvFeature {
+    const char *prop;
+    const char *desc;
+    HvRight grants[4];
+    uint64_t requires;
+    bool recommended;           /* part of hv-default */
+    bool not_passthrough;       /* a tool for debugging, not an enlightenment */
+    bool emulation_only;        /* QEMU's KVM code has no such flag */
+    const char *refused;        /* why there is none without the kernel's help */
+} HvFeature;
+
+/* Names and dependencies are those of QEMU's KVM code */
+static const HvFeature hv_features[] = {
+    [HYPERV_FEAT_RELAXED] = {
+        .prop = "hv-relaxed",
+        .desc = "relaxed timing",
+        .grants = { HV_RIGHT(RECOMMENDATIONS, EAX, 5) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_VAPIC] = {
+        .prop = "hv-vapic",
+        .desc = "virtual APIC",
+        .grants = { HV_RIGHT(FEATURES, EAX, 4) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_TIME] = {
+        .prop = "hv-time",
+        .desc = "clocksources",
+        .grants = { HV_RIGHT(FEATURES, EAX, 1), HV_RIGHT(FEATURES, EAX, 9) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_CRASH] = {
+        .prop = "hv-crash",
+        .desc = "crash MSRs",
+        .grants = { HV_RIGHT(FEATURES, EDX, 10) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_RESET] = {
+        .prop = "hv-reset",
+        .desc = "reset MSR",
+        .grants = { HV_RIGHT(FEATURES, EAX, 7) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_VPINDEX] = {
+        .prop = "hv-vpindex",
+        .desc = "VP_INDEX MSR",
+        .grants = { HV_RIGHT(FEATURES, EAX, 6) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_RUNTIME] = {
+        .prop = "hv-runtime",
+        .desc = "VP_RUNTIME MSR",
+        .grants = { HV_RIGHT(FEATURES, EAX, 0) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_SYNIC] = {
+        .prop = "hv-synic",
+        .desc = "synthetic interrupt controller",
+        .grants = { HV_RIGHT(FEATURES, EAX, 2), HV_RIGHT(FEATURES, EBX, 4),
+                    HV_RIGHT(FEATURES, EBX, 5) },
+        .requires = FEAT_BIT(VPINDEX),
+        .recommended = true,
+    },
+    [HYPERV_FEAT_STIMER] = {
+        .prop = "hv-stimer",
+        .desc = "synthetic timers",
+        .grants = { HV_RIGHT(FEATURES, EAX, 3) },
+        .requires = FEAT_BIT(SYNIC) | FEAT_BIT(TIME),
+        .recommended = true,
+    },
+    [HYPERV_FEAT_FREQUENCIES] = {
+        .prop = "hv-frequencies",
+        .desc = "frequency MSRs",
+        .grants = { HV_RIGHT(FEATURES, EAX, 11), HV_RIGHT(FEATURES, EDX, 8) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_REENLIGHTENMENT] = {
+        .prop = "hv-reenlightenment",
+        .desc = "reenlightenment MSRs",
+        .grants = { HV_RIGHT(FEATURES, EAX, 13) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_TLBFLUSH] = {
+        .prop = "hv-tlbflush",
+        .desc = "paravirtualized TLB flush",
+        .grants = { HV_RIGHT(RECOMMENDATIONS, EAX, 2),
+                    HV_RIGHT(RECOMMENDATIONS, EAX, 11) },
+        .requires = FEAT_BIT(VPINDEX),
+        .recommended = true,
+    },
+    [HYPERV_FEAT_EVMCS] = {
+        .prop = "hv-evmcs",
+        .desc = "enlightened VMCS",
+        .not_passthrough = true,
+        .refused = "it needs nested VMX",
+    },
+    [HYPERV_FEAT_IPI] = {
+        .prop = "hv-ipi",
+        .desc = "paravirtualized IPI",
+        .grants = { HV_RIGHT(RECOMMENDATIONS, EAX, 10),
+                    HV_RIGHT(RECOMMENDATIONS, EAX, 11) },
+        .requires = FEAT_BIT(VPINDEX),
+        .recommended = true,
+    },
+    [HYPERV_FEAT_STIMER_DIRECT] = {
+        .prop = "hv-stimer-direct",
+        .desc = "direct mode synthetic timers",
+        .grants = { HV_RIGHT(FEATURES, EDX, 19) },
+        .requires = FEAT_BIT(STIMER),
+        .recommended = true,
+    },
+    [HYPERV_FEAT_AVIC] = {
+        .prop = "hv-avic",
+        .desc = "AVIC/APICv support",
+        .grants = { HV_RIGHT(RECOMMENDATIONS, EAX, 9) },
+        /* advice against what is fast here: AutoEOI and the APIC MSRs */
+        .not_passthrough = true,
+    },
+    [HYPERV_FEAT_SYNDBG] = {
+        .prop = "hv-syndbg",
+        .desc = "Enable synthetic kernel debugger channel",
+        .grants = { HV_RIGHT(FEATURES, EAX, 12), HV_RIGHT(FEATURES, EBX, 11),
+                    HV_RIGHT(FEATURES, EDX, 1), HV_RIGHT(FEATURES, EDX, 11) },
+        .requires = FEAT_BIT(SYNIC) | FEAT_BIT(RELAXED),
+        .not_passthrough = true,
+    },
+    [HYPERV_FEAT_MSR_BITMAP] = {
+        .prop = "hv-emsr-bitmap",
+        .desc = "enlightened MSR-Bitmap",
+        .grants = { HV_RIGHT(NESTED, EAX, 19) },
+    },
+    [HYPERV_FEAT_XMM_INPUT] = {
+        .prop = "hv-xmm-input",
+        .desc = "XMM fast hypercall input",
+        .grants = { HV_RIGHT(FEATURES, EDX, 4) },
+        .recommended = true,
+    },
+    [HYPERV_FEAT_TLBFLUSH_EXT] = {
+        .prop = "hv-tlbflush-ext",
+        .desc = "Extended gva ranges for TLB flush hypercalls",
+        .grants = { HV_RIGHT(FEATURES, EDX, 14) },
+        .requires = FEAT_BIT(TLBFLUSH),
+        .recommended = true,
+    },
+    [HYPERV_FEAT_TLBFLUSH_DIRECT] = {
+        .prop = "hv-tlbflush-direct",
+        .desc = "direct TLB flush",
+        .grants = { HV_RIGHT(NESTED, EAX, 17) },
+        .requires = FEAT_BIT(VAPIC),
+    },
+    [HYPERV_FEAT_XMM_OUTPUT] = {
+        .prop = "hv-xmm-output",
+        .desc = "XMM fast hypercall output",
+        .grants = { HV_RIGHT(FEATURES, EDX, 15) },
+        .requires = FEAT_BIT(XMM_INPUT),
+        .recommended = true,
+        .emulation_only = true,
+    },
+    [HYPERV_FEAT_GUEST_IDLE] = {
+        .prop = "hv-guest-idle",
+        .desc = "guest idle MSR",
+        .grants = { HV_RIGHT(FEATURES, EAX, 10), HV_RIGHT(FEATURES, EDX, 5) },
+        .recommended = true,
+        .emulation_only = true,
+    },
+    [HYPERV_FEAT_TSC_INVARIANT] = {
+        .prop = "hv-tsc-invariant",
+        .desc = "invariant TSC control",
+        .grants = { HV_RIGHT(FEATURES, EAX, 15) },
+        .requires = FEAT_BIT(TIME),
+        /* a Linux guest that has it leaves the reference TSC page for its own
+         * tsc clocksource; as fast, but not what hv-default is to show */
+        .emulation_only = true,
+    },
+    [HYPERV_FEAT_EXT_HYPERCALLS] = {
+        .prop = "hv-ext-hypercalls",
+        .desc = "extended hypercalls",
+        .grants = { HV_RIGHT(FEATURES, EBX, 20) },
+        .recommended = true,
+        .emulation_only = true,
+    },
+    [HYPERV_FEAT_PARTITION_ID] = {
+        .prop = "hv-partition-id",
+        .desc = "partition id",
+        .grants = { HV_RIGHT(FEATURES, EBX, 1) },
+        /* the Requirements document wants it clear in an ordinary guest */
+        .emulation_only = true,
+    },
+    [HYPERV_FEAT_SINT_POLLING] = {
+        .prop = "hv-sint-polling",
+        .desc = "SINT polling mode",
+        .grants = { HV_RIGHT(FEATURES, EDX, 17) },
+        .requires = FEAT_BIT(SYNIC),
+        .recommended = true,
+        .emulation_only = true,
+    },
+    [HYPERV_FEAT_HYPERCALL_LOCK] = {
+        .prop = "hv-hypercall-lock",
+        .desc = "lockable hypercall page",
+        .grants = { HV_RIGHT(FEATURES, EDX, 18) },
+        .recommended = true,
+        .emulation_only = true,
+    },
+};
+
+/* Retries that suit a spinlock whose holder may not be running */
+#define HV_DEFAULT_SPINLOCKS 0x1fff
+
+/* hv_features[] that the accelerator's own code, not ours, would serve */
+static bool hv_emulated(void)
+{
+    return tcg_enabled() || qtest_enabled();
+}
+
+bool hv_wanted(X86CPU *cpu)
+{
+    return cpu->hyperv_features || cpu->hyperv_passthrough ||
+           cpu->hyperv_default ||
+           cpu->hyperv_spinlock_attempts != HYPERV_SPINLOCK_NEVER_NOTIFY;
+}
+
+static bool hv_feature_refused(const HvFeature *f, const char *why,
+                               Error **errp)
+{
+    error_setg(errp, "Hyper-V %s (%s) is not available with this accelerator: "
+               "%s", f->desc, f->prop, why);
+    return false;
+}
+
+static bool hv_check_dependencies(X86CPU *cpu, Error **errp)
+{
+    unsigned i, dep;
+
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        uint64_t missing = hv_features[i].requires & ~cpu->hyperv_features;
+
+        if (!(cpu->hyperv_features & BIT_ULL(i)) || !missing) {
+            continue;
+        }
+        dep = ctz64(missing);
+        error_setg(errp, "Hyper-V %s (%s) requires Hyper-V %s (%s)",
+                   hv_features[i].desc, hv_features[i].prop,
+                   hv_features[dep].desc, hv_features[dep].prop);
+        return false;
+    }
+    return true;
+}
+
+/* Does -cpu have FLAG=off, before or after hv-default=on? */
+static bool hv_switched_off(X86CPU *cpu, const HvFeature *f)
+{
+    const GlobalProperty *gp = qdev_find_global_prop(OBJECT(cpu), f->prop);
+    bool on = true;
+
+    return gp && qapi_bool_parse(f->prop, gp->value, &on, NULL) && !on;
+}
+
+bool hv_expand_features(X86CPU *cpu, Error **errp)
+{
+    bool emulated = hv_emulated();
+    unsigned i;
+
+    if (!hv_wanted(cpu)) {
+        return true;
+    }
+    if (!emulated && !kvm_enabled()) {
+        error_setg(errp, "Hyper-V enlightenments (hv-*) are available with "
+                   "the tcg and kvm accelerators only");
+        return false;
+    }
+
+    if (cpu->hyperv_default &&
+        cpu->hyperv_spinlock_attempts == HYPERV_SPINLOCK_NEVER_NOTIFY) {
+        cpu->hyperv_spinlock_attempts = HV_DEFAULT_SPINLOCKS;
+    }
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        const HvFeature *f = &hv_features[i];
+        uint64_t bit = BIT_ULL(i);
+
+        if (!emulated) {
+            if (f->emulation_only && (cpu->hyperv_features & bit)) {
+                return hv_feature_refused(f, "KVM has no such enlightenment",
+                                          errp);
+            }
+            if (f->emulation_only) {
+                continue;
+            }
+        } else if (f->refused && (cpu->hyperv_features & bit)) {
+            return hv_feature_refused(f, f->refused, errp);
+        }
+        if (((cpu->hyperv_default && f->recommended) ||
+             (cpu->hyperv_passthrough && emulated && !f->not_passthrough)) &&
+            !hv_switched_off(cpu, f)) {
+            cpu->hyperv_features |= bit;
+        }
+    }
+
+    /* KVM has a table of its own, and knows what its kernel lacks */
+    if (!emulated) {
+        return true;
+    }
+    if (cpu->hyperv_synic_kvm_only) {
+        error_setg(errp, "x-hv-synic-kvm-only needs the kvm accelerator");
+        return false;
+    }
+    return hv_check_dependencies(cpu, errp);
+}
+
+static void hv_grant(uint32_t cpuid[][4], const HvRight *r)
+{
+    cpuid[r->leaf][r->reg] |= r->bits;
+}
+
+static void hv_cpuid_fill(X86CPU *cpu, uint32_t cpuid[HV_CPUID_LEAVES][4],
+                          uint32_t vs[HV_CPUID_VS_LEAVES][4])
+{
+    static const HvRight always[] = {
+        HV_RIGHT(FEATURES, EAX, 5),     /* AccessHypercallMsrs */
+        /* Windows takes a hot-plugged CPU only with it */
+        HV_RIGHT(FEATURES, EDX, 3),     /* CpuDynamicPartitioning */
+    };
+    bool syndbg = hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNDBG);
+    unsigned i, j;
+
+    memset(cpuid, 0, HV_CPUID_LEAVES * sizeof(*cpuid));
+    memset(vs, 0, HV_CPUID_VS_LEAVES * sizeof(*vs));
+
+    cpuid[0][R_EAX] = syndbg ? HV_CPUID_SYNDBG_PLATFORM_CAPABILITIES :
+                               HV_CPUID_NESTED_FEATURES;
+    cpuid[0][R_EBX] = cpu->hyperv_vendor_id[0];
+    cpuid[0][R_ECX] = cpu->hyperv_vendor_id[1];
+    cpuid[0][R_EDX] = cpu->hyperv_vendor_id[2];
+
+    cpuid[1][R_EAX] = cpu->hyperv_interface_id[0];
+    cpuid[1][R_EBX] = cpu->hyperv_interface_id[1];
+    cpuid[1][R_ECX] = cpu->hyperv_interface_id[2];
+    cpuid[1][R_EDX] = cpu->hyperv_interface_id[3];
+
+    cpuid[2][R_EAX] = cpu->hyperv_ver_id_build;
+    cpuid[2][R_EBX] = (uint32_t)cpu->hyperv_ver_id_major << 16 |
+                      cpu->hyperv_ver_id_minor;
+    cpuid[2][R_ECX] = cpu->hyperv_ver_id_sp;
+    cpuid[2][R_EDX] = (uint32_t)cpu->hyperv_ver_id_sb << 24 |
+                      (cpu->hyperv_ver_id_sn & 0xffffff);
+
+    for (i = 0; i < ARRAY_SIZE(always); i++) {
+        hv_grant(cpuid, &always[i]);
+    }
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        if (cpu->hyperv_features & BIT_ULL(i)) {
+            for (j = 0; j < ARRAY_SIZE(hv_features[i].grants); j++) {
+                hv_grant(cpuid, &hv_features[i].grants[j]);
+            }
+        }
+    }
+
+    cpuid[4][R_EBX] = cpu->hyperv_spinlock_attempts;
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_VAPIC) &&
+        !hyperv_feat_enabled(cpu, HYPERV_FEAT_AVIC)) {
+        cpuid[4][R_EAX] |= HV_APIC_ACCESS_RECOMMENDED;
+    }
+    /* "auto" is what the host promises: QEMU's vCPU threads share any core */
+    if (cpu->hyperv_no_nonarch_cs == ON_OFF_AUTO_ON) {
+        cpuid[4][R_EAX] |= HV_NO_NONARCH_CORESHARING;
+    }
+
+    cpuid[5][R_EAX] = cpu->hv_max_vps;
+    cpuid[5][R_EBX] = cpu->hyperv_limits[0];
+    cpuid[5][R_ECX] = cpu->hyperv_limits[1];
+    cpuid[5][R_EDX] = cpu->hyperv_limits[2];
+
+    if (syndbg) {
+        vs[0][R_EAX] = HV_CPUID_SYNDBG_PLATFORM_CAPABILITIES;
+        vs[0][R_EBX] = 0x7263694d;      /* "Micr" */
+        vs[0][R_ECX] = 0x666f736f;      /* "osof" */
+        vs[0][R_EDX] = 0x53562074;      /* "t VS" */
+        vs[1][R_EAX] = 0x31235356;      /* "VS#1" */
+        vs[2][R_EAX] = HV_SYNDBG_CAP_ALLOW_KERNEL_DEBUGGING;
+    }
+}
+
+void hv_cpuid_init(HvPartition *p, X86CPU *cpu)
+{
+    hv_cpuid_fill(cpu, p->cpuid, p->cpuid_vs);
+    p->enforce_cpuid = cpu->hyperv_enforce_cpuid;
+}
+
+bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp)
+{
+    uint32_t cpuid[HV_CPUID_LEAVES][4];
+    uint32_t vs[HV_CPUID_VS_LEAVES][4];
+
+    hv_cpuid_fill(cpu, cpuid, vs);
+    if (memcmp(cpuid, p->cpuid, sizeof(cpuid)) ||
+        memcmp(vs, p->cpuid_vs, sizeof(vs)) ||
+        p->enforce_cpuid != cpu->hyperv_enforce_cpuid) {
+        error_setg(errp, "CPU %d has other hv-* flags than the first CPU; "
+                   "give all CPUs the same", CPU(cpu)->cpu_index);
+        return false;
+    }
+    return true;
+}
+
+bool hv_cpuid(X86CPU *cpu, uint32_t index, uint32_t *eax, uint32_t *ebx,
+              uint32_t *ecx, uint32_t *edx)
+{
+    static const uint32_t none[4];
+    HvPartition *p;
+    const uint32_t *regs = none;
+
+    if (likely(!cpu->hv_vp) || index < HV_CPUID_VENDOR_AND_MAX_FUNCTIONS ||
+        index > HV_CPUID_MAX) {
+        return false;
+    }
+    p = cpu->hv_vp->partition;
+    if (index < HV_CPUID_VENDOR_AND_MAX_FUNCTIONS + HV_CPUID_LEAVES) {
+        regs = p->cpuid[index - HV_CPUID_VENDOR_AND_MAX_FUNCTIONS];
+    } else if (index >= HV_CPUID_SYNDBG_VENDOR_AND_MAX_FUNCTIONS &&
+               index < HV_CPUID_SYNDBG_VENDOR_AND_MAX_FUNCTIONS +
+                       HV_CPUID_VS_LEAVES) {
+        regs = p->cpuid_vs[index - HV_CPUID_SYNDBG_VENDOR_AND_MAX_FUNCTIONS];
+    }
+    *eax = regs[R_EAX];
+    *ebx = regs[R_EBX];
+    *ecx = regs[R_ECX];
+    *edx = regs[R_EDX];
+    if (index == HV_CPUID_ENLIGHTMENT_INFO) {
+        *ecx = cpu->phys_bits & 0x7f;
+    }
+    return true;
+}
+
+void hv_cpuid_features(X86CPU *cpu, uint32_t index, uint32_t *edx)
+{
+    HvPartition *p;
+
+    if (likely(!cpu->hv_vp) || index != 0x80000007) {
+        return;
+    }
+    /* The guest's TSC is as constant as the clock that it is made from */
+    p = cpu->hv_vp->partition;
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_TSC_INVARIANT)) {
+        *edx &= ~CPUID_APM_INVTSC;
+        if (p->tsc_invariant_control & HV_TSC_INVARIANT_EXPOSE) {
+            *edx |= CPUID_APM_INVTSC;
+        }
+    }
+}

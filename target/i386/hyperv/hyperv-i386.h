@@ -1,0 +1,118 @@
+/*
+ * Hyper-V guest interface of x86 CPUs: what QEMU's CPU, APIC, migration and
+ * TCG code call
+ *
+ * Each function does nothing for a CPU without a virtual processor (a CPU
+ * whose hv_vp is NULL), i.e. if no hv-* flag was given or if the accelerator's
+ * kernel implements the interface.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TARGET_I386_HYPERV_I386_H
+#define TARGET_I386_HYPERV_I386_H
+
+#include "cpu.h"
+
+struct APICCommonState;
+
+/**
+ * hv_expand_features: check the hv-* properties of @cpu against each other
+ * and against the accelerator, and expand hv-default and hv-passthrough
+ *
+ * Returns: false, with @errp set, if what was asked for cannot be had
+ */
+bool hv_expand_features(X86CPU *cpu, Error **errp);
+
+/**
+ * hv_cpu_realize: make the virtual processor of @cpu, and the partition with
+ * the first one
+ */
+bool hv_cpu_realize(X86CPU *cpu, Error **errp);
+void hv_cpu_unrealize(X86CPU *cpu);
+
+/**
+ * hv_cpuid: fill in a leaf that the hypervisor defines or changes
+ *
+ * Returns: true if @index was one of the hypervisor's leaves
+ */
+bool hv_cpuid(X86CPU *cpu, uint32_t index, uint32_t *eax, uint32_t *ebx,
+              uint32_t *ecx, uint32_t *edx);
+
+/**
+ * hv_cpuid_features: let the hypervisor change what an architectural leaf says
+ */
+void hv_cpuid_features(X86CPU *cpu, uint32_t index, uint32_t *edx);
+
+/**
+ * hv_msr_owned: is @msr one that hv_msr_read() and hv_msr_write() decide on?
+ */
+static inline bool hv_msr_owned(X86CPU *cpu, uint32_t msr)
+{
+    return unlikely(cpu->hv_vp) && msr >= 0x40000000 && msr <= 0x40001fff;
+}
+
+/**
+ * hv_msr_read, hv_msr_write: access a synthetic MSR
+ *
+ * Returns: false if the guest is to get #GP.  Context: the CPU's own thread,
+ * without the big QEMU lock (it may be held if the VM is stopped).
+ */
+bool hv_msr_read(X86CPU *cpu, uint32_t msr, uint64_t *val);
+bool hv_msr_write(X86CPU *cpu, uint32_t msr, uint64_t val);
+
+/**
+ * hv_hypercall: execute the hypercall that the CPU's registers describe
+ *
+ * Returns: false if the guest is to get #UD.  May leave the CPU loop instead
+ * of returning.  Context: as hv_msr_read().
+ */
+bool hv_hypercall(X86CPU *cpu);
+
+/**
+ * hv_cpu_pre_save, hv_cpu_post_load: move the MSR values between the VP and
+ * the fields that QEMU's cpu/msr_hyperv_* sections carry
+ */
+void hv_cpu_pre_save(X86CPU *cpu);
+void hv_cpu_post_load(X86CPU *cpu);
+
+/**
+ * hv_idle_has_work: is the CPU parked by a read of GUEST_IDLE, and is there an
+ * interrupt, be it masked, that ends this (TLFS 7.5)?
+ */
+bool hv_idle_has_work(X86CPU *cpu);
+
+/**
+ * hv_idle_done: the CPU runs again
+ */
+void hv_idle_done(X86CPU *cpu);
+
+/*
+ * The APIC's hooks.  Context: big QEMU lock held; all but hv_apic_eoi() also
+ * on the CPU's own thread.
+ */
+
+/**
+ * hv_apic_sync: settle whether the guest has ended its interrupt by the VP
+ * assist page (TLFS 10.3), before anyone looks at what is in service
+ */
+void hv_apic_sync(struct APICCommonState *s);
+
+/**
+ * hv_apic_ack: @vector was moved from IRR to ISR
+ */
+void hv_apic_ack(struct APICCommonState *s, int vector);
+
+/**
+ * hv_apic_eoi: an interrupt was ended
+ */
+void hv_apic_eoi(struct APICCommonState *s);
+
+/**
+ * hv_tsc: the guest's TSC without its offset
+ *
+ * Returns: false if the CPU's TSC is not the hypervisor's business
+ */
+bool hv_tsc(X86CPU *cpu, uint64_t *tsc);
+
+#endif

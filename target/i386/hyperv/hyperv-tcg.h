@@ -1,0 +1,30 @@
+/*
+ * Hyper-V guest interface: what TCG's x86 helpers call
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TARGET_I386_HYPERV_TCG_H
+#define TARGET_I386_HYPERV_TCG_H
+
+#include "cpu.h"
+#include "exec/memattrs.h"
+
+/**
+ * hv_tcg_rdmsr, hv_tcg_wrmsr: access the synthetic MSR that ECX names
+ * @ra: the helper's return address
+ *
+ * Raise #GP, or park the CPU, instead of returning.
+ */
+uint64_t hv_tcg_rdmsr(CPUX86State *env, uintptr_t ra);
+void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra);
+
+/**
+ * hv_tcg_transaction_failed: TCGCPUOps.do_transaction_failed
+ */
+void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,
+                               unsigned size, MMUAccessType access_type,
+                               int mmu_idx, MemTxAttrs attrs,
+                               MemTxResult response, uintptr_t ra);
+
+#endif

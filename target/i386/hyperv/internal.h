@@ -1,0 +1,184 @@
+/*
+ * Hyper-V guest interface of x86 CPUs: what its own files share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TARGET_I386_HYPERV_INTERNAL_H
+#define TARGET_I386_HYPERV_INTERNAL_H
+
+#include "hw/hyperv/partition.h"
+#include "hyperv-i386.h"
+
+/* Registers as indexes of HvPartition.cpuid[]: R_EAX is 0, as in cpu.h */
+#define HV_LEAF_FEATURES        3
+#define HV_LEAF_RECOMMENDATIONS 4
+#define HV_LEAF_NESTED          10
+
+/**
+ * HvRight: what a partition must have been granted: @bits of a register of
+ * CPUID leaf 3 or 4 (TLFS 2.4).  No bits: nothing.
+ */
+typedef struct HvRight {
+    uint8_t leaf;
+    uint8_t reg;
+    uint32_t bits;
+} HvRight;
+
+#define HV_RIGHT(LEAF, REG, BIT) \
+    { .leaf = HV_LEAF_##LEAF, .reg = R_##REG, .bits = 1u << (BIT) }
+
+static inline bool hv_has_right(const HvPartition *p, const HvRight *r)
+{
+    return (p->cpuid[r->leaf][r->reg] & r->bits) == r->bits;
+}
+
+/**
+ * hv_wanted: has the user given any hv-* flag?
+ */
+bool hv_wanted(X86CPU *cpu);
+
+/**
+ * hv_cpuid_init: compute the partition's leaves from the properties
+ * of its first CPU
+ */
+void hv_cpuid_init(HvPartition *p, X86CPU *cpu);
+
+/**
+ * hv_cpuid_check: does @cpu ask for the partition that there is?
+ */
+bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp);
+
+/**
+ * HvMsr: a row of the MSR table: @count registers that start at @num
+ * @read, @write: NULL if that access gives #GP.  They return false for #GP.
+ * @bql: the write handler needs the big QEMU lock
+ */
+typedef struct HvMsr {
+    uint32_t num;
+    uint16_t count;
+    const char *name;
+    HvRight right;
+    HvRight right2;
+    bool (*read)(HvVtl *vtl, unsigned i, uint64_t *val);
+    bool (*write)(HvVtl *vtl, unsigned i, uint64_t val);
+    bool bql;
+    bool bql_read;
+    bool per_vp;        /* a register of the VP, not of the partition */
+    bool no_dump;       /* reading has side effects */
+} HvMsr;
+
+extern const HvMsr hv_msrs[];
+extern const unsigned hv_nr_msrs;
+
+/**
+ * hv_msr_init: index the MSR table; called once
+ */
+void hv_msr_init(void);
+
+/**
+ * HvHypercall: a hypercall under way
+ * @in, @in_size: the hypervisor's copy of header, variable header and list
+ * @out: output, zeroed; its size is that of the row
+ * @rep_start, @rep_count, @reps_done: element indexes from the list's start
+ */
+typedef struct HvHypercall {
+    HvVp *vp;
+    uint64_t control;
+    uint64_t in_gpa;
+    uint64_t out_gpa;
+    bool fast;
+    unsigned var_words;
+    unsigned rep_count;
+    unsigned rep_start;
+    unsigned reps_done;
+    unsigned in_size;
+    unsigned out_size;
+    uint8_t *in;
+    uint8_t *out;
+} HvHypercall;
+
+/**
+ * HvHypercallRow: a row of the hypercall table
+ * @in_size, @out_size: fixed part of input and output
+ * @rep_in, @rep_out: size of a list element; @rep_in is 0 for a simple call
+ * @var: takes a variable header
+ * @right: privilege, checked always (HV_STATUS_ACCESS_DENIED)
+ * @recommended: bit of leaf 4, checked with hv-enforce-cpuid
+ * @bql: the handler needs the big QEMU lock
+ * @raw: the handler reads and writes guest memory itself
+ */
+typedef struct HvHypercallRow {
+    uint16_t code;
+    const char *name;
+    uint16_t in_size;
+    uint16_t out_size;
+    uint8_t rep_in;
+    uint8_t rep_out;
+    bool var;
+    HvRight right;
+    HvRight recommended;
+    bool bql;
+    bool raw;
+    uint16_t (*handler)(HvHypercall *hc);
+} HvHypercallRow;
+
+extern const HvHypercallRow hv_hypercalls[];
+extern const unsigned hv_nr_hypercalls;
+
+/* hcall-vpset.c */
+
+/**
+ * hv_vp_set_parse: read a HV_VP_SET (TLFS 7.8.7)
+ * @set: where it starts in the input; its banks are the variable header
+ * @vps: bitmap of HV_VP_SET_VPS bits, of the VPs that exist
+ *
+ * Returns: a HV_STATUS
+ */
+uint16_t hv_vp_set_parse(HvHypercall *hc, const uint8_t *set,
+                         unsigned long *vps);
+
+/**
+ * hv_vp_set_from_mask: the VPs of a 64-bit mask that exist
+ */
+void hv_vp_set_from_mask(HvPartition *p, uint64_t mask, unsigned long *vps);
+void hv_vp_set_all(HvPartition *p, unsigned long *vps);
+
+/* Handlers: hcall-flush.c, hcall-ipi.c, hcall-misc.c */
+uint16_t hv_hc_flush_space(HvHypercall *hc);
+uint16_t hv_hc_flush_space_ex(HvHypercall *hc);
+uint16_t hv_hc_flush_list(HvHypercall *hc);
+uint16_t hv_hc_flush_list_ex(HvHypercall *hc);
+uint16_t hv_hc_flush_gpa(HvHypercall *hc);
+uint16_t hv_hc_ipi(HvHypercall *hc);
+uint16_t hv_hc_ipi_ex(HvHypercall *hc);
+uint16_t hv_hc_long_spin_wait(HvHypercall *hc);
+uint16_t hv_hc_post_message(HvHypercall *hc);
+uint16_t hv_hc_signal_event(HvHypercall *hc);
+uint16_t hv_hc_post_debug_data(HvHypercall *hc);
+uint16_t hv_hc_retrieve_debug_data(HvHypercall *hc);
+uint16_t hv_hc_reset_debug_session(HvHypercall *hc);
+uint16_t hv_hc_get_partition_id(HvHypercall *hc);
+uint16_t hv_hc_get_vp_index_from_apic_id(HvHypercall *hc);
+uint16_t hv_hc_ext_query_capabilities(HvHypercall *hc);
+uint16_t hv_hc_ext_get_boot_zeroed_memory(HvHypercall *hc);
+
+/* Ports: accel-tcg.c, accel-qtest.c */
+extern const HvPortOps hv_port_tcg;
+extern const HvPortOps hv_port_qtest;
+
+/**
+ * hv_hypercall_is_64bit: is the caller in 64-bit mode (TLFS 3.7)?
+ */
+static inline bool hv_caller_is_64bit(CPUX86State *env)
+{
+    return (env->efer & MSR_EFER_LMA) && (env->hflags & HF_CS64_MASK);
+}
+
+/* apic.c */
+bool hv_apic_msr_read(HvVtl *vtl, unsigned i, uint64_t *val);
+bool hv_apic_msr_write(HvVtl *vtl, unsigned i, uint64_t val);
+bool hv_apic_eoi_write(HvVtl *vtl, unsigned i, uint64_t val);
+void hv_assert_vector(CPUState *cs, uint8_t vector);
+
+#endif

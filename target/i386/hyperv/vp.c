@@ -1,0 +1,214 @@
+/*
+ * Hyper-V virtual processors of x86 CPUs: creation with the CPU, migration in
+ * QEMU's own cpu/msr_hyperv_* sections, the idle state
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "cpu.h"
+#include "hw/hyperv/hyperv.h"
+#include "hw/hyperv/reftime.h"
+#include "internal.h"
+#include "migration/blocker.h"
+#include "system/qtest.h"
+#include "system/tcg.h"
+
+/*
+ * TSC frequency if the user gives none.  Reference time is then the TSC
+ * divided by 100, and reading the TSC is reading the clock.
+ */
+#define HV_DEFAULT_TSC_KHZ 1000000
+
+static Error *hv_passthrough_blocker;
+
+/* Leaves the guest in the hypervisor and back, by the CPU's own instruction */
+static void hv_init_hypercall_page(HvPartition *p, X86CPU *cpu)
+{
+    static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1, 0xc3 };
+    static const uint8_t vmmcall[] = { 0x0f, 0x01, 0xd9, 0xc3 };
+
+    if (IS_INTEL_CPU(&cpu->env)) {
+        hv_partition_set_hypercall_code(p, vmcall, sizeof(vmcall));
+    } else {
+        hv_partition_set_hypercall_code(p, vmmcall, sizeof(vmmcall));
+    }
+}
+
+static HvPartition *hv_make_partition(X86CPU *cpu, Error **errp)
+{
+    CPUX86State *env = &cpu->env;
+    HvPartition *p;
+
+    if (cpu->hyperv_passthrough) {
+        error_setg(&hv_passthrough_blocker,
+                   "'hv-passthrough' CPU flag prevents migration, use explicit"
+                   " set of hv-* flags instead");
+        if (migrate_add_blocker(&hv_passthrough_blocker, errp) < 0) {
+            return NULL;
+        }
+    }
+    p = hv_partition_create(tcg_enabled() ? &hv_port_tcg : &hv_port_qtest,
+                            errp);
+    if (!p) {
+        return NULL;
+    }
+    hv_cpuid_init(p, cpu);
+    hv_msr_init();
+    hv_init_hypercall_page(p, cpu);
+    p->tsc_khz = env->tsc_khz;
+
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNIC)) {
+        hyperv_set_synic_enabled();
+        if (hyperv_feat_enabled(cpu, HYPERV_FEAT_STIMER) &&
+            hyperv_feat_enabled(cpu, HYPERV_FEAT_VAPIC) &&
+            hyperv_feat_enabled(cpu, HYPERV_FEAT_RUNTIME)) {
+            hyperv_set_vmbus_recommended_features_enabled();
+        }
+    }
+    return p;
+}
+
+bool hv_cpu_realize(X86CPU *cpu, Error **errp)
+{
+    CPUX86State *env = &cpu->env;
+    HvPartition *p;
+
+    if (!(tcg_enabled() || qtest_enabled()) || !hv_wanted(cpu)) {
+        p = hv_partition_get();
+        if (p) {
+            error_setg(errp, "CPU %d has other hv-* flags than the first CPU; "
+                       "give all CPUs the same", CPU(cpu)->cpu_index);
+        }
+        return !p;
+    }
+
+    if (!env->tsc_khz) {
+        env->tsc_khz = HV_DEFAULT_TSC_KHZ;
+    }
+    if (!env->user_tsc_khz) {
+        /* What the guest is told is what a migration has to keep */
+        env->user_tsc_khz = env->tsc_khz;
+    }
+
+    p = hv_partition_get();
+    if (!p) {
+        p = hv_make_partition(cpu, errp);
+        if (!p) {
+            return false;
+        }
+    } else if (!hv_cpuid_check(p, cpu, errp)) {
+        return false;
+    }
+    cpu->hv_vp = hv_vp_create(p, CPU(cpu), errp);
+    if (!cpu->hv_vp) {
+        return false;
+    }
+    cpu->hv_vp->stats.hypercalls = g_new0(uint64_t, hv_nr_hypercalls);
+    return true;
+}
+
+void hv_cpu_unrealize(X86CPU *cpu)
+{
+    if (cpu->hv_vp) {
+        hv_vp_destroy(cpu->hv_vp);
+        cpu->hv_vp = NULL;
+    }
+}
+
+void hv_cpu_pre_save(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    HvVp *vp = cpu->hv_vp;
+    HvPartition *p;
+    HvVtl *vtl;
+    unsigned i;
+
+    if (!vp) {
+        return;
+    }
+    p = vp->partition;
+    vtl = &vp->vtl[0];
+
+    env->msr_hv_guest_os_id = p->vtl[0].guest_os_id;
+    env->msr_hv_hypercall = p->vtl[0].hypercall;
+    env->msr_hv_tsc = p->vtl[0].reference_tsc;
+    memcpy(env->msr_hv_crash_params, p->crash_param, sizeof(p->crash_param));
+    env->msr_hv_reenlightenment_control = p->reenlightenment_control;
+    env->msr_hv_tsc_emulation_control = p->tsc_emulation_control;
+    env->msr_hv_tsc_emulation_status = p->tsc_emulation_status;
+
+    env->msr_hv_vapic = vtl->vp_assist;
+    env->msr_hv_runtime = hv_vp_runtime(vp);
+    env->msr_hv_synic_control = vtl->synic.scontrol;
+    env->msr_hv_synic_evt_page = vtl->synic.siefp;
+    env->msr_hv_synic_msg_page = vtl->synic.simp;
+    memcpy(env->msr_hv_synic_sint, vtl->synic.sint, sizeof(vtl->synic.sint));
+    for (i = 0; i < HV_STIMERS; i++) {
+        env->msr_hv_stimer_config[i] = vtl->stimer[i].config;
+        env->msr_hv_stimer_count[i] = vtl->stimer[i].count;
+    }
+}
+
+void hv_cpu_post_load(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    HvVp *vp = cpu->hv_vp;
+    HvPartition *p;
+    HvVtl *vtl;
+    unsigned i;
+
+    if (!vp) {
+        return;
+    }
+    p = vp->partition;
+    vtl = &vp->vtl[0];
+
+    p->tsc_khz = env->tsc_khz;
+    memcpy(p->crash_param, env->msr_hv_crash_params, sizeof(p->crash_param));
+    p->reenlightenment_control = env->msr_hv_reenlightenment_control;
+    p->tsc_emulation_control = env->msr_hv_tsc_emulation_control;
+    p->tsc_emulation_status = env->msr_hv_tsc_emulation_status;
+    hv_partition_set_guest_os_id(p, 0, env->msr_hv_guest_os_id);
+    hv_partition_set_hypercall(p, 0, env->msr_hv_hypercall);
+    hv_partition_set_reference_tsc(p, 0, env->msr_hv_tsc);
+
+    hv_vp_set_assist(vtl, env->msr_hv_vapic);
+    vp->runtime = env->msr_hv_runtime;
+    vp->runtime_valid = false;
+    vtl->synic.scontrol = env->msr_hv_synic_control;
+    vtl->synic.siefp = env->msr_hv_synic_evt_page;
+    vtl->synic.simp = env->msr_hv_synic_msg_page;
+    memcpy(vtl->synic.sint, env->msr_hv_synic_sint, sizeof(vtl->synic.sint));
+    hv_synic_load(vtl);
+    for (i = 0; i < HV_STIMERS; i++) {
+        vtl->stimer[i].config = env->msr_hv_stimer_config[i];
+        vtl->stimer[i].count = env->msr_hv_stimer_count[i];
+    }
+    vp->loaded = true;
+    vp->loaded_timers = false;
+}
+
+bool hv_idle_has_work(X86CPU *cpu)
+{
+    return unlikely(cpu->hv_vp) && cpu->hv_vp->idle &&
+           (CPU(cpu)->interrupt_request & (CPU_INTERRUPT_HARD |
+                                           CPU_INTERRUPT_VIRQ));
+}
+
+void hv_idle_done(X86CPU *cpu)
+{
+    if (cpu->hv_vp) {
+        cpu->hv_vp->idle = false;
+    }
+}
+
+bool hv_tsc(X86CPU *cpu, uint64_t *tsc)
+{
+    if (likely(!cpu->hv_vp) || !hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME)) {
+        return false;
+    }
+    *tsc = hv_reftime_tsc(cpu->hv_vp->partition->tsc_khz);
+    return true;
+}

@@ -1,0 +1,132 @@
+/*
+ * Measures, inside a guest, what its kernel's clock, remote TLB flush and
+ * timer wake-up cost.  Every test prints one line: its name, then a number
+ * in nanoseconds.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS 1000000000ll
+
+static volatile char *page;
+static volatile int running, stop;
+
+static int64_t now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * NS + ts.tv_nsec;
+}
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* One clock_gettime(CLOCK_MONOTONIC), averaged over about a second. */
+static void bench_clock(void)
+{
+    int64_t start = now(), t;
+    int64_t n = 0;
+
+    do {
+        for (int i = 0; i < 1000; i++) {
+            t = now();
+        }
+        n += 1000;
+    } while (t - start < NS);
+    printf("clock_gettime %" PRId64 "\n", (t - start) / n);
+}
+
+static void *toucher(void *arg)
+{
+    pin(1);
+    while (!stop) {
+        running = 1 + page[0];
+    }
+    return NULL;
+}
+
+/*
+ * Taking write permission from a page that a thread on another CPU uses: the
+ * kernel has to wait for that CPU to forget its translation.
+ */
+static void bench_tlb(void)
+{
+    int64_t start, t0, spent = 0, n = 0;
+    pthread_t other;
+
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page[0] = 0;
+    pin(0);
+    pthread_create(&other, NULL, toucher, NULL);
+    while (!running) {
+        sched_yield();
+    }
+    start = now();
+    do {
+        /* give it back, and have it written to, so that it is in the TLB */
+        mprotect((void *)page, 4096, PROT_READ | PROT_WRITE);
+        page[1]++;
+        t0 = now();
+        mprotect((void *)page, 4096, PROT_READ);
+        spent += now() - t0;
+        n++;
+    } while (t0 - start < 2 * NS);
+    stop = 1;
+    pthread_join(other, NULL);
+    printf("tlb_shootdown %" PRId64 "\n", spent / n);
+}
+
+/* How much later than asked a sleep of 1 ms ends, on average. */
+static void bench_sleep(void)
+{
+    const int64_t want = 1000000;
+    struct timespec ms = { .tv_nsec = want };
+    int64_t over = 0;
+    int n;
+
+    /* Linux adds 50 us of its own unless told not to */
+    prctl(PR_SET_TIMERSLACK, 1);
+    for (n = 0; n < 1000; n++) {
+        int64_t t0 = now();
+
+        nanosleep(&ms, NULL);
+        over += now() - t0 - want;
+    }
+    printf("sleep_overrun %" PRId64 "\n", over / n);
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "clock")) {
+            bench_clock();
+        } else if (!strcmp(argv[i], "tlb")) {
+            bench_tlb();
+        } else if (!strcmp(argv[i], "sleep")) {
+            bench_sleep();
+        } else {
+            fprintf(stderr, "usage: bench clock|tlb|sleep...\n");
+            return 2;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,458 @@
+/*
+ * Everything the tests may use: processor, console, memory, APIC, other
+ * CPUs, the Hyper-V interface and the registration of tests.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hv.h"
+#include "layout.h"
+
+#define PAGE_SIZE       4096ull
+#define LARGE_PAGE      0x200000ull
+#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
+#define MAX_CPUS        256
+
+/* string.c */
+void *memset(void *d, int c, size_t n);
+void *memcpy(void *d, const void *s, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+bool str_equal(const char *a, const char *b);
+bool is_filled(const void *p, uint8_t byte, size_t n);
+
+/* console.c */
+void printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void vprintf(const char *fmt, va_list ap);
+void console_lock(void);
+void console_unlock(void);
+void guest_exit(int code) __attribute__((noreturn));
+void panic(const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 1, 2)));
+
+/* Registers as the trap stub leaves them on the stack */
+struct trap {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+    uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp0, rsp1, rsp2;
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, iomap;
+} __attribute__((packed));
+
+/* A call with every register given and returned */
+struct call {
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp;
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+    uint64_t pad;
+    uint64_t xmm[12];
+    uint64_t target;
+    int64_t rsp_delta;          /* RSP after minus RSP before */
+    int vector;                 /* exception that ended it, or -1 */
+};
+
+struct cpu {
+    struct cpu *self;
+    uint64_t recover_rip, recover_rsp;
+    struct call *call;
+    uint64_t target, scratch;
+    struct tss tss_at_48;       /* its rsp0 lies at CPU_TSS_RSP0 */
+    uint64_t gdt[8];
+
+    int id;                     /* ours: 0 is the boot CPU */
+    int slot;                   /* which AP stack it uses */
+    uint32_t apic_id;
+    uint32_t vp;                /* VP index, or id when it is not known */
+    bool x2apic;
+    volatile bool online;
+
+    /* The last exception that was caught here */
+    volatile int fault_vector;
+    uint64_t fault_error, fault_addr;
+
+    /* An exception nobody expects ends the test that raised it */
+    void *abort_buf[5];
+    bool abort_set;
+
+    void (*volatile work)(void *);
+    void *work_arg;
+    volatile bool busy;
+
+    bool hv_dirty;              /* a test ran here; state to be put back */
+    void *simp, *siefp, *assist;
+    volatile uint32_t irqs[256];
+};
+_Static_assert(offsetof(struct cpu, recover_rip) == CPU_RECOVER_RIP, "");
+_Static_assert(offsetof(struct cpu, recover_rsp) == CPU_RECOVER_RSP, "");
+_Static_assert(offsetof(struct cpu, call) == CPU_CALL, "");
+_Static_assert(offsetof(struct cpu, target) == CPU_TARGET, "");
+_Static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH, "");
+_Static_assert(offsetof(struct cpu, tss_at_48.rsp0) == CPU_TSS_RSP0, "");
+_Static_assert(offsetof(struct call, r15) == CALL_R15, "");
+_Static_assert(offsetof(struct call, xmm) == CALL_XMM, "");
+_Static_assert(offsetof(struct call, target) == CALL_TARGET, "");
+_Static_assert(offsetof(struct call, rsp_delta) == CALL_RSP_DELTA, "");
+
+static inline struct cpu *this_cpu(void)
+{
+    struct cpu *c;
+
+    asm volatile("movq %%gs:0, %0" : "=r" (c));
+    return c;
+}
+
+/* Processor instructions */
+static inline void outb(uint16_t port, uint8_t v)
+{
+    asm volatile("outb %0, %1" :: "a" (v), "Nd" (port));
+}
+
+static inline void outl(uint16_t port, uint32_t v)
+{
+    asm volatile("outl %0, %1" :: "a" (v), "Nd" (port));
+}
+
+static inline uint8_t inb(uint16_t port)
+{
+    uint8_t v;
+
+    asm volatile("inb %1, %0" : "=a" (v) : "Nd" (port));
+    return v;
+}
+
+static inline uint32_t inl(uint16_t port)
+{
+    uint32_t v;
+
+    asm volatile("inl %1, %0" : "=a" (v) : "Nd" (port));
+    return v;
+}
+
+static inline void cpu_relax(void)
+{
+    asm volatile("pause" ::: "memory");
+}
+
+static inline void barrier(void)
+{
+    asm volatile("" ::: "memory");
+}
+
+static inline void irq_enable(void)
+{
+    asm volatile("sti; nop" ::: "memory");
+}
+
+static inline void irq_disable(void)
+{
+    asm volatile("cli" ::: "memory");
+}
+
+static inline bool irq_save(void)
+{
+    uint64_t flags;
+
+    asm volatile("pushfq; popq %0; cli" : "=r" (flags) :: "memory");
+    return flags & 0x200;
+}
+
+static inline void irq_restore(bool on)
+{
+    if (on) {
+        irq_enable();
+    }
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t lo, hi;
+
+    asm volatile("rdtsc" : "=a" (lo), "=d" (hi) :: "memory");
+    return lo | (uint64_t)hi << 32;
+}
+
+static inline uint64_t read_cr8(void)
+{
+    uint64_t v;
+
+    asm volatile("movq %%cr8, %0" : "=r" (v));
+    return v;
+}
+
+static inline void write_cr8(uint64_t v)
+{
+    asm volatile("movq %0, %%cr8" :: "r" (v) : "memory");
+}
+
+static inline uint64_t read_cr3(void)
+{
+    uint64_t v;
+
+    asm volatile("movq %%cr3, %0" : "=r" (v));
+    return v;
+}
+
+static inline uint64_t read_cr4(void)
+{
+    uint64_t v;
+
+    asm volatile("movq %%cr4, %0" : "=r" (v));
+    return v;
+}
+
+static inline void write_cr4(uint64_t v)
+{
+    asm volatile("movq %0, %%cr4" :: "r" (v) : "memory");
+}
+
+static inline void invlpg(uint64_t va)
+{
+    asm volatile("invlpg (%0)" :: "r" (va) : "memory");
+}
+
+/* reg[0..3] are EAX, EBX, ECX, EDX, as R_EAX... count them */
+struct cpuid {
+    uint32_t reg[4];
+};
+
+static inline struct cpuid cpuid(uint32_t leaf)
+{
+    struct cpuid c;
+
+    asm volatile("cpuid"
+                 : "=a" (c.reg[0]), "=b" (c.reg[1]), "=c" (c.reg[2]),
+                   "=d" (c.reg[3])
+                 : "a" (leaf), "c" (0));
+    return c;
+}
+
+/*
+ * trap.c.  The safe accessors return the vector of the exception that the
+ * access raised, or -1.
+ */
+#define NO_FAULT (-1)
+#define EXC_UD 6
+#define EXC_GP 13
+#define EXC_PF 14
+#define EXC_MC 18
+
+typedef void irq_fn(struct trap *t);
+
+void trap_init_cpu(struct cpu *c);
+void irq_set(int vector, irq_fn *fn);   /* NULL: count and EOI */
+void irq_no_eoi(struct trap *t);        /* only count */
+int rdmsr_safe(uint32_t msr, uint64_t *v);
+int wrmsr_safe(uint32_t msr, uint64_t v);
+int load64_safe(uint64_t va, uint64_t *v);
+int store64_safe(uint64_t va, uint64_t v);
+void call_kernel64(struct call *c);
+void call_kernel32(struct call *c);
+void call_user(struct call *c);
+void call_safe(void (*how)(struct call *), struct call *c);
+
+/* mem.c */
+#define PTE_P   0x001ull
+#define PTE_W   0x002ull
+#define PTE_U   0x004ull
+#define PTE_PS  0x080ull
+#define PTE_G   0x100ull
+
+extern uint64_t boot_pml4[512];
+void mem_init(void);
+void *page_alloc(void);                 /* one zeroed page, VA == PA */
+void *pages_alloc(unsigned n, uint64_t align);
+uint64_t va_alloc(uint64_t size);       /* unmapped addresses, 2 MiB aligned */
+uint64_t *pte_of(uint64_t va);          /* of a 4 KiB page, tables made */
+uint64_t *pde_of(uint64_t va);
+void map_page(uint64_t va, uint64_t pa, uint64_t flags);
+uint64_t gpa_beyond(void);              /* first address past the GPA space */
+uint64_t ram_end(void);                 /* of RAM below 3 GiB */
+
+/* clock.c: bounds on waiting, from the real-time clock, good on any machine */
+struct deadline {
+    unsigned polls, last, left;
+};
+
+#define WAIT_SECONDS 60
+
+struct deadline deadline_start(unsigned seconds);
+bool deadline_passed(struct deadline *d);
+
+/* True once @cond holds; false only when it does not for a very long time */
+#define WAIT_FOR(cond) ({                                               \
+    struct deadline wait_d_ = deadline_start(WAIT_SECONDS);             \
+    bool wait_ok_;                                                      \
+    while (!(wait_ok_ = !!(cond)) && !deadline_passed(&wait_d_)) {      \
+        cpu_relax();                                                    \
+    }                                                                   \
+    wait_ok_;                                                           \
+})
+
+/* apic.c */
+#define APIC_ID     0x020
+#define APIC_VER    0x030
+#define APIC_TPR    0x080
+#define APIC_PPR    0x0A0
+#define APIC_EOI    0x0B0
+#define APIC_SVR    0x0F0
+#define APIC_ISR    0x100
+#define APIC_IRR    0x200
+#define APIC_ICR    0x300
+#define APIC_ICR_HI 0x310
+#define APIC_LVTT   0x320
+#define APIC_LVT0   0x350
+#define APIC_LVT1   0x360
+#define APIC_TMICT  0x380
+#define APIC_TMCCT  0x390
+#define APIC_TDCR   0x3E0
+
+#define ICR_FIXED       0x00000
+#define ICR_INIT        0x00500
+#define ICR_STARTUP     0x00600
+#define ICR_ASSERT      0x04000
+#define ICR_SELF        0x40000
+#define ICR_ALL_BUT_ME  0xC0000
+
+void apic_init_cpu(bool x2apic);
+uint32_t apic_read(unsigned reg);
+void apic_write(unsigned reg, uint32_t v);
+void apic_eoi(void);
+void apic_icr(uint32_t dest, uint32_t low);
+void apic_self_ipi(int vector);
+bool apic_bit(unsigned base, int vector);       /* of APIC_ISR or APIC_IRR */
+uint64_t apic_icr_value(uint32_t dest, uint32_t low);
+void ioapic_write(unsigned pin, uint32_t low, uint32_t high);
+
+/* smp.c */
+extern struct cpu *cpus[MAX_CPUS];
+extern int ncpus;
+extern uint64_t multiboot_info;
+
+struct cpu *cpu_bootstrap(void);
+void smp_init(bool x2apic);
+void on_cpu_start(struct cpu *c, void (*fn)(void *), void *arg);
+bool on_cpu_wait(struct cpu *c);
+bool on_cpu(struct cpu *c, void (*fn)(void *), void *arg);
+
+/* Calls @target, below 64 KiB, in real mode on @c; which exception it raised */
+#define REAL_MODE_OK 0x100
+int in_real_mode(struct cpu *c, uint32_t target, uint32_t eax, uint32_t edx);
+
+/* acpi.c */
+int acpi_apic_ids(uint32_t *ids, int max);
+
+/* hyperv.c: helpers on top of the interface */
+#define HV_FAULT(vector) (1ull << 63 | (vector))    /* in place of a result */
+
+/* An x86-64 guest identity: open source, type and version of no real system */
+#define OUR_OS_ID 0x8100000000000001ull
+
+extern uint8_t *hv_page;                /* the hypercall page */
+extern bool hv_present;
+bool has(unsigned feature);
+void hv_init(void);
+void hv_init_cpu(void);
+void hv_quiesce(void *unused);
+void hv_page_on(void);
+uint64_t hv_rd(uint32_t msr);
+void hv_wr(uint32_t msr, uint64_t v);
+uint64_t hv_call(uint64_t control, const void *in, void *out);
+uint64_t hv_call_gpa(uint64_t control, uint64_t in, uint64_t out);
+uint64_t hv_call_fast(uint64_t control, uint64_t rdx, uint64_t r8);
+uint64_t hv_call_xmm(uint64_t control, void *block);    /* 112 bytes, in, out */
+uint64_t hv_call_with(struct call *c, uint64_t control, void (*how)(struct call *));
+uint64_t ref_now(void);
+
+void synic_on(void);
+struct hv_message *msg_slot(int sint);
+struct hv_timer_payload *timer_payload(int sint);
+void sint_set(int sint, uint64_t v);
+bool event_flag(int sint, int flag);
+void event_flag_clear(int sint, int flag);
+
+/* Control of QEMU's hyperv-testdev, which loops messages and events back */
+#define TESTDEV_MSG_CREATE  4
+#define TESTDEV_MSG_DESTROY 5
+#define TESTDEV_EVT_CREATE  6
+#define TESTDEV_EVT_DESTROY 7
+bool testdev_present(void);
+void testdev(int op, uint32_t vp, int sint, int conn);
+
+/* tap.c */
+struct test {
+    const char *name;
+    const char *rules;          /* ids of requirements.tsv */
+    void (*fn)(void);
+    void (*row_fn)(int row);
+    int rows;
+    const char *(*row_name)(int row);
+    uint16_t need[4];           /* features without which it is skipped */
+    uint16_t absent;            /* runs only when this one is not there */
+    uint8_t min_cpus;
+    bool testdev;               /* needs the hyperv-testdev */
+    bool without_hv;            /* runs only when there is no Hv#1 */
+    bool explicit;              /* runs only when named: it ends the boot */
+    bool anywhere;              /* with or without Hv#1 */
+} __attribute__((aligned(64)));
+
+#define TEST_RECORD(id, rule_ids, ...)                                  \
+    static const struct test desc_##id                                  \
+    __attribute__((section(".tests"), used)) = {                        \
+        .name = #id, .rules = rule_ids, __VA_ARGS__                     \
+    }
+
+#define TEST(id, rule_ids, ...)                                         \
+    static void test_##id(void);                                        \
+    TEST_RECORD(id, rule_ids, .fn = test_##id, ##__VA_ARGS__);          \
+    static void test_##id(void)
+
+/* One numbered test for every row of a table */
+#define TEST_ROWS(id, rule_ids, count, namer, ...)                      \
+    static void test_##id(int row);                                     \
+    TEST_RECORD(id, rule_ids, .row_fn = test_##id, .rows = (count),     \
+                .row_name = (namer), ##__VA_ARGS__);                    \
+    static void test_##id(int row)
+
+void check(bool ok, const char *file, int line, const char *cond,
+           const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void check_in(uint64_t got, const uint64_t *want, int n, const char *file,
+              int line, const char *fmt, ...)
+    __attribute__((format(printf, 6, 7)));
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+bool test_failed(void);
+void test_died(const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 1, 2)));
+bool boot_option(const char *word);
+
+#define CHECK(cond, ...) \
+    check((cond), __FILE_NAME__, __LINE__, #cond, __VA_ARGS__)
+#define CHECK_IN(got, want, ...) \
+    check_in((got), (want), ARRAY_SIZE(want), __FILE_NAME__, __LINE__, \
+             __VA_ARGS__)
+#define CHECK_EQ(got, want, ...)                                        \
+    check_in((got), (const uint64_t[]){ (want) }, 1, __FILE_NAME__,     \
+             __LINE__, __VA_ARGS__)
+#define ANY(...) ((const uint64_t[]){ __VA_ARGS__ })
+
+#define SKIP(...) do {          \
+    test_skip(__VA_ARGS__);     \
+    return;                     \
+} while (0)
+
+#endif

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Dynamic memory: what QMP asks of hv-balloon happens in the guest.
+
+import time
+
+import tap
+import vm
+
+MIB = 1 << 20
+
+
+def total(v):
+    return int(v.out("sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' "
+                     '/proc/meminfo')) * 1024
+
+
+def reaches(what, value, good):
+    """Waits until value() is good; how long that takes is the guest's."""
+    end = time.monotonic() + vm.PATIENCE
+    while not good(now := value()):
+        if time.monotonic() > end:
+            raise vm.Error(f'{what} stays at {now >> 20} MiB')
+        time.sleep(0.2)
+    return now
+
+
+def balloon():
+    with vm.VM(mem='768M') as v:
+        full = total(v)
+
+        def actual():
+            return v.qmp('query-balloon')['actual']
+
+        with tap.case('query-balloon shows all of the memory'):
+            assert actual() == 768 * MIB, actual()
+        with tap.case('the balloon takes memory from the guest'):
+            v.qmp('balloon', value=600 * MIB)
+            reaches('query-balloon', actual, lambda n: n <= 601 * MIB)
+            less = reaches('MemTotal', lambda: total(v),
+                           lambda n: n <= full - 160 * MIB)
+            tap.diag(f'MemTotal {full >> 20} MiB, then {less >> 20} MiB')
+        with tap.case('and gives it back'):
+            v.qmp('balloon', value=768 * MIB)
+            reaches('query-balloon', actual, lambda n: n >= 767 * MIB)
+            reaches('MemTotal', lambda: total(v),
+                    lambda n: n >= full - 2 * MIB)
+        with tap.case('a reset of the guest gives it back, too'):
+            v.qmp('balloon', value=600 * MIB)
+            reaches('query-balloon', actual, lambda n: n <= 601 * MIB)
+            v.qmp('system_reset')
+            v.ready()
+            assert total(v) == full, (total(v), full)
+        with tap.case('no complaint from the driver'):
+            why = v.complaints()
+            assert not why, why
+
+
+if __name__ == '__main__':
+    tap.main(balloon)
