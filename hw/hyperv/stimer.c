@@ -168,6 +168,7 @@ bool hv_stimer_set_config(HvVtl *vtl, unsigned index, uint64_t val,
         }
     }
 
+    trace_hv_stimer_config(vtl->vp->index, index, val);
     hv_vp_lock(vtl->vp);
     t->config = val;
     /* SINT0 is the hypervisor's: such a timer disables itself (TLFS 12.5) */
@@ -183,6 +184,7 @@ void hv_stimer_set_count(HvVtl *vtl, unsigned index, uint64_t val)
 {
     HvStimer *t = &vtl->stimer[index];
 
+    trace_hv_stimer_count(vtl->vp->index, index, val);
     hv_vp_lock(vtl->vp);
     t->count = val;
     if (!val) {

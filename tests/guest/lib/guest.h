@@ -440,6 +440,9 @@ void test_died(const char *fmt, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
 bool boot_option(const char *word);
 
+/* misc.c: notes, before anything is written, what is not as after a reset */
+void record_reset_values(void);
+
 #define CHECK(cond, ...) \
     check((cond), __FILE_NAME__, __LINE__, #cond, __VA_ARGS__)
 #define CHECK_IN(got, want, ...) \

@@ -101,6 +101,7 @@ void hv_init(void)
         return;
     }
     hv_present = true;
+    record_reset_values();
     hv_page = page_alloc();
     if (has(F_HYPERCALL)) {
         hv_page_on();

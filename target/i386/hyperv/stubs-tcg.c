@@ -1,0 +1,34 @@
+/*
+ * Hyper-V guest interface: TCG's helpers in QEMU without CONFIG_HYPERV
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "exec/exec-all.h"
+#include "exec/helper-proto.h"
+#include "hyperv-tcg.h"
+#include "tcg/helper-tcg.h"
+
+void helper_hypercall(CPUX86State *env)
+{
+    raise_exception(env, EXCP06_ILLOP);
+}
+
+uint64_t hv_tcg_rdmsr(CPUX86State *env, uintptr_t ra)
+{
+    g_assert_not_reached();
+}
+
+void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra)
+{
+    g_assert_not_reached();
+}
+
+void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,
+                               unsigned size, MMUAccessType access_type,
+                               int mmu_idx, MemTxAttrs attrs,
+                               MemTxResult response, uintptr_t ra)
+{
+}
