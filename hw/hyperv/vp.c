@@ -246,6 +246,8 @@ static void hv_vp_init(Object *obj)
 
     qemu_mutex_init(&vp->lock);
     qemu_mutex_init(&vp->tlb.lock);
+    vp->hcall_in = g_malloc(HV_PAGE_SIZE);
+    vp->hcall_out = g_malloc(HV_PAGE_SIZE);
 }
 
 static void hv_vp_finalize(Object *obj)
@@ -253,6 +255,8 @@ static void hv_vp_finalize(Object *obj)
     HvVp *vp = HV_VP(obj);
 
     g_free(vp->stats.hypercalls);
+    g_free(vp->hcall_in);
+    g_free(vp->hcall_out);
     qemu_mutex_destroy(&vp->tlb.lock);
     qemu_mutex_destroy(&vp->lock);
 }

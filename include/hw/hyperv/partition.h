@@ -135,6 +135,10 @@ struct HvVp {
         uint64_t done;
     } tlb;
 
+    /* Input and output of the hypercall under way, a page each */
+    uint8_t *hcall_in;
+    uint8_t *hcall_out;
+
     HvVpStats stats;
     HvSynicStats synic_stats;
 };

@@ -188,6 +188,12 @@ struct hv_reference_tsc_page {
  * used by HvCallFlush* of an L2 guest that L0 handles directly)
  */
 #define HV_VMCB_ENLIGHTENMENTS                  0x3e0
-#define HV_VMCB_ENL_NESTED_FLUSH_HYPERCALL      (1u << 1)
+#define HV_VMCB_ENL_NESTED_FLUSH_HYPERCALL      (1u << 0)
+#define HV_VMCB_PARTITION_ASSIST_PAGE           (HV_VMCB_ENLIGHTENMENTS + 16)
+#define HV_PARTITION_ASSIST_TLB_LOCK_COUNT      0
+
+/* Exit to the nested guest's hypervisor that no instruction caused */
+#define HV_SVM_EXITCODE_ENL                     0xf0000000u
+#define HV_SVM_ENL_EXITCODE_TRAP_AFTER_FLUSH    1
 
 #endif

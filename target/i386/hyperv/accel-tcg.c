@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/atomic.h"
+#include "qemu/bswap.h"
 #include "qemu/lockable.h"
 #include "qemu/processor.h"
 #include "cpu.h"
@@ -195,6 +196,55 @@ void helper_hypercall(CPUX86State *env)
     if (!cpu->hv_vp || (env->hflags & HF_GUEST_MASK) || !hv_hypercall(cpu)) {
         raise_exception(env, EXCP06_ILLOP);
     }
+}
+
+static bool hv_tcg_read_l2(X86CPU *cpu, uint64_t gpa, void *buf, unsigned size)
+{
+    CPUX86State *env = &cpu->env;
+    int mmu_idx = env->hflags2 & HF2_NPT_MASK ? MMU_NESTED_IDX : MMU_PHYS_IDX;
+    unsigned i;
+
+    /* A page that is not there is the business of the L1 hypervisor */
+    for (i = 0; i < size; i += 8) {
+        stq_le_p((char *)buf + i, cpu_ldq_mmuidx_ra(env, gpa + i, mmu_idx, 0));
+    }
+    return true;
+}
+
+/*
+ * A nested guest flushes its TLB: done here rather than by its hypervisor, if
+ * that one has asked for it in the VP assist page and in the VMCB (TLFS 16.8).
+ */
+bool hv_tcg_nested_hypercall(CPUX86State *env)
+{
+    X86CPU *cpu = env_archcpu(env);
+    CPUState *cs = env_cpu(env);
+    hwaddr lock_count;
+    HvVtl *vtl;
+
+    if (likely(!cpu->hv_vp) || !(env->hflags & HF_GUEST_MASK) ||
+        (env->hflags & HF_CPL_MASK) ||
+        !hyperv_feat_enabled(cpu, HYPERV_FEAT_TLBFLUSH_DIRECT)) {
+        return false;
+    }
+    vtl = &cpu->hv_vp->vtl[0];
+    if (!(vtl->vp_assist & HV_OVERLAY_ENABLE) ||
+        !(ldl_le_p((char *)vtl->vp_assist_page.host +
+                   HV_VP_ASSIST_NESTED_FEATURES) &
+          HV_NESTED_DIRECT_HYPERCALL) ||
+        !(x86_ldl_phys(cs, env->vm_vmcb + HV_VMCB_ENLIGHTENMENTS) &
+          HV_VMCB_ENL_NESTED_FLUSH_HYPERCALL) ||
+        !hv_hypercall_l2(cpu, hv_tcg_read_l2)) {
+        return false;
+    }
+    lock_count = x86_ldq_phys(cs, env->vm_vmcb + HV_VMCB_PARTITION_ASSIST_PAGE);
+    if (x86_ldl_phys(cs, lock_count + HV_PARTITION_ASSIST_TLB_LOCK_COUNT)) {
+        /* Its hypervisor holds the lock and wants to know, behind the call */
+        env->eip += 3;
+        cpu_vmexit(env, HV_SVM_EXITCODE_ENL,
+                   HV_SVM_ENL_EXITCODE_TRAP_AFTER_FLUSH, 0);
+    }
+    return true;
 }
 
 /* Park the CPU behind the RDMSR that it is executing */

@@ -72,7 +72,14 @@ static void hv_flush(HvHypercall *hc, const unsigned long *vps,
                      const HvGvaRange *ranges, unsigned nr)
 {
     HvVp *vp = hc->vp;
+    DECLARE_BITMAP(all, HV_VP_SET_VPS);
 
+    if (hc->l2) {
+        /* its VP indexes are not ours, nor are its addresses tagged */
+        hv_vp_set_all(vp->partition, all);
+        vps = all;
+        nr = 0;
+    }
     vp->stats.flushes++;
     vp->partition->ops->flush_tlb(vp, vps, ranges, nr);
 }

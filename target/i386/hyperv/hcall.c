@@ -21,10 +21,10 @@
 /* Ascending by code */
 const HvHypercallRow hv_hypercalls[] = {
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE,
-      .name = "HvCallFlushVirtualAddressSpace",
+      .name = "HvCallFlushVirtualAddressSpace", .l2 = true,
       .in_size = 24, RECOMMENDED(2), .handler = hv_hc_flush_space },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST,
-      .name = "HvCallFlushVirtualAddressList",
+      .name = "HvCallFlushVirtualAddressList", .l2 = true,
       .in_size = 24, .rep_in = 8, RECOMMENDED(2),
       .handler = hv_hc_flush_list },
     { .code = HVCALL_NOTIFY_LONG_SPIN_WAIT,
@@ -34,11 +34,11 @@ const HvHypercallRow hv_hypercalls[] = {
       .name = "HvCallSendSyntheticClusterIpi",
       .in_size = 16, RECOMMENDED(10), .bql = true, .handler = hv_hc_ipi },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX,
-      .name = "HvCallFlushVirtualAddressSpaceEx",
+      .name = "HvCallFlushVirtualAddressSpaceEx", .l2 = true,
       .in_size = 32, .var = true, RECOMMENDED(11),
       .handler = hv_hc_flush_space_ex },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX,
-      .name = "HvCallFlushVirtualAddressListEx",
+      .name = "HvCallFlushVirtualAddressListEx", .l2 = true,
       .in_size = 32, .rep_in = 8, .var = true, RECOMMENDED(11),
       .handler = hv_hc_flush_list_ex },
     { .code = HVCALL_SEND_SYNTHETIC_CLUSTER_IPI_EX,
@@ -161,8 +161,9 @@ static HvDispatch hv_hypercall_check(X86CPU *cpu, HvHypercall *hc,
     HvPartition *p = hc->vp->partition;
     unsigned fast_size;
 
-    if (!hv_has_right(p, &row->right) ||
-        (p->enforce_cpuid && !hv_has_right(p, &row->recommended))) {
+    if (!hc->l2 &&
+        (!hv_has_right(p, &row->right) ||
+         (p->enforce_cpuid && !hv_has_right(p, &row->recommended)))) {
         *status = HV_STATUS_ACCESS_DENIED;
         return HV_DISPATCH_DONE;
     }
@@ -209,17 +210,22 @@ static HvDispatch hv_hypercall_check(X86CPU *cpu, HvHypercall *hc,
     return HV_DISPATCH_DONE;
 }
 
-static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
-                                 const HvHypercallRow *row)
+static bool hv_read_input(X86CPU *cpu, uint64_t gpa, void *buf, unsigned size)
 {
-    AddressSpace *as = &address_space_memory;
+    return address_space_read(&address_space_memory, gpa,
+                              MEMTXATTRS_UNSPECIFIED, buf, size) == MEMTX_OK;
+}
+
+static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
+                                 const HvHypercallRow *row,
+                                 HvReadInput read_input)
+{
     uint16_t status;
 
     if (hc->fast) {
         hv_fast_read(&cpu->env, hc);
     } else if (hc->in_size && !row->raw &&
-               address_space_read(as, hc->in_gpa, MEMTXATTRS_UNSPECIFIED,
-                                  hc->in, hc->in_size) != MEMTX_OK) {
+               !read_input(cpu, hc->in_gpa, hc->in, hc->in_size)) {
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
     }
     memset(hc->out, 0, hc->out_size);
@@ -238,34 +244,29 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
     }
     if (hc->fast) {
         hv_fast_write(&cpu->env, hc);
-    } else if (address_space_write(as, hc->out_gpa, MEMTXATTRS_UNSPECIFIED,
-                                   hc->out, hc->out_size) != MEMTX_OK) {
+    } else if (address_space_write(&address_space_memory, hc->out_gpa,
+                                   MEMTXATTRS_UNSPECIFIED, hc->out,
+                                   hc->out_size) != MEMTX_OK) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     return status;
 }
 
-bool hv_hypercall(X86CPU *cpu)
+/* Returns: false if the guest is to get #UD */
+static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
 {
     CPUX86State *env = &cpu->env;
     HvVp *vp = cpu->hv_vp;
     const HvHypercallRow *row;
-    uint8_t in[HV_PAGE_SIZE], out[HV_PAGE_SIZE];
     HvHypercall hc;
     bool is64 = hv_caller_is_64bit(env);
     uint16_t status;
     uint64_t result;
 
-    /* TLFS 3.5: kernel mode, protected mode; and a guest that said who it is */
-    if (!(env->cr[0] & CR0_PE_MASK) || (env->eflags & VM_MASK) ||
-        (env->hflags & HF_CPL_MASK) ||
-        !qatomic_read(&vp->partition->vtl[0].guest_os_id)) {
-        return false;
-    }
-
     hc.vp = vp;
-    hc.in = in;
-    hc.out = out;
+    hc.l2 = l2;
+    hc.in = vp->hcall_in;
+    hc.out = vp->hcall_out;
     hc.reps_done = 0;
     if (is64) {
         hc.control = env->regs[R_ECX];
@@ -294,7 +295,7 @@ bool hv_hypercall(X86CPU *cpu)
         }
         vp->stats.hypercalls[row - hv_hypercalls]++;
         if (status == HV_STATUS_SUCCESS) {
-            status = hv_hypercall_run(cpu, &hc, row);
+            status = hv_hypercall_run(cpu, &hc, row, read_input);
         }
     }
 
@@ -315,4 +316,26 @@ bool hv_hypercall(X86CPU *cpu)
         env->regs[R_EDX] = result >> 32;
     }
     return true;
+}
+
+bool hv_hypercall(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+
+    /* TLFS 3.5: kernel mode, protected mode; and a guest that said who it is */
+    if (!(env->cr[0] & CR0_PE_MASK) || (env->eflags & VM_MASK) ||
+        (env->hflags & HF_CPL_MASK) ||
+        !qatomic_read(&cpu->hv_vp->partition->vtl[0].guest_os_id)) {
+        return false;
+    }
+    return hv_hypercall_do(cpu, false, hv_read_input);
+}
+
+bool hv_hypercall_l2(X86CPU *cpu, HvReadInput read_input)
+{
+    CPUX86State *env = &cpu->env;
+    uint16_t code = env->regs[hv_caller_is_64bit(env) ? R_ECX : R_EAX];
+    const HvHypercallRow *row = hv_hypercall_find(code);
+
+    return row && row->l2 && hv_hypercall_do(cpu, true, read_input);
 }

@@ -20,6 +20,14 @@ uint64_t hv_tcg_rdmsr(CPUX86State *env, uintptr_t ra);
 void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra);
 
 /**
+ * hv_tcg_nested_hypercall: execute a VMMCALL of a nested guest, if it is one
+ * that the nested guest's hypervisor leaves to us
+ *
+ * Returns: false if it is not
+ */
+bool hv_tcg_nested_hypercall(CPUX86State *env);
+
+/**
  * hv_tcg_transaction_failed: TCGCPUOps.do_transaction_failed
  */
 void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,

@@ -88,6 +88,7 @@ typedef struct HvHypercall {
     uint64_t in_gpa;
     uint64_t out_gpa;
     bool fast;
+    bool l2;            /* of a nested guest, handled on its hypervisor's behalf */
     unsigned var_words;
     unsigned rep_count;
     unsigned rep_start;
@@ -107,6 +108,7 @@ typedef struct HvHypercall {
  * @recommended: bit of leaf 4, checked with hv-enforce-cpuid
  * @bql: the handler needs the big QEMU lock
  * @raw: the handler reads and writes guest memory itself
+ * @l2: a nested guest's call may be handled here (TLFS 16.8)
  */
 typedef struct HvHypercallRow {
     uint16_t code;
@@ -120,11 +122,27 @@ typedef struct HvHypercallRow {
     HvRight recommended;
     bool bql;
     bool raw;
+    bool l2;
     uint16_t (*handler)(HvHypercall *hc);
 } HvHypercallRow;
 
 extern const HvHypercallRow hv_hypercalls[];
 extern const unsigned hv_nr_hypercalls;
+
+/**
+ * HvReadInput: read a hypercall's input list at @gpa of the caller
+ */
+typedef bool (*HvReadInput)(X86CPU *cpu, uint64_t gpa, void *buf,
+                            unsigned size);
+
+/**
+ * hv_hypercall_l2: execute the hypercall of a nested guest
+ *
+ * Its processors are not known to us, so that the call applies to all of ours.
+ *
+ * Returns: false if the call is for the nested guest's own hypervisor
+ */
+bool hv_hypercall_l2(X86CPU *cpu, HvReadInput read_input);
 
 /* hcall-vpset.c */
 

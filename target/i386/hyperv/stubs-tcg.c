@@ -32,3 +32,8 @@ void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,
                                MemTxResult response, uintptr_t ra)
 {
 }
+
+bool hv_tcg_nested_hypercall(CPUX86State *env)
+{
+    return false;
+}
