@@ -132,19 +132,22 @@ void hv_apic_eoi(APICCommonState *s)
     hv_synic_scan(vtl);
 }
 
-bool hv_apic_msr_read(HvVtl *vtl, unsigned i, uint64_t *val)
+/* QEMU finds the APIC by the thread that asks */
+static bool hv_apic_usable(HvVtl *vtl)
 {
-    X86CPU *cpu = X86_CPU(vtl->vp->cs);
+    return X86_CPU(vtl->vp->cs)->apic_state && qemu_cpu_is_self(vtl->vp->cs);
+}
+
+bool hv_apic_eoi_write(HvVtl *vtl, unsigned i, uint64_t val)
+{
+    return hv_apic_usable(vtl) && !apic_register_write(APIC_REG_EOI, 0);
+}
+
+bool hv_apic_icr_read(HvVtl *vtl, unsigned i, uint64_t *val)
+{
     uint64_t low, high = 0;
 
-    if (!cpu->apic_state || !qemu_cpu_is_self(vtl->vp->cs)) {
-        return false;
-    }
-    /* 0 is ICR, 1 is TPR */
-    if (i == 1) {
-        return !apic_register_read(APIC_REG_TPR, val);
-    }
-    if (apic_register_read(APIC_REG_ICR, &low)) {
+    if (!hv_apic_usable(vtl) || apic_register_read(APIC_REG_ICR, &low)) {
         return false;
     }
     apic_register_read(APIC_REG_ICR2, &high);
@@ -152,29 +155,27 @@ bool hv_apic_msr_read(HvVtl *vtl, unsigned i, uint64_t *val)
     return true;
 }
 
-bool hv_apic_msr_write(HvVtl *vtl, unsigned i, uint64_t val)
+bool hv_apic_icr_write(HvVtl *vtl, unsigned i, uint64_t val)
 {
-    X86CPU *cpu = X86_CPU(vtl->vp->cs);
-
-    if (!cpu->apic_state || !qemu_cpu_is_self(vtl->vp->cs)) {
+    if (!hv_apic_usable(vtl)) {
         return false;
     }
-    if (i == 1) {
-        return !apic_register_write(APIC_REG_TPR, val & 0xff);
-    }
-    if (is_x2apic_mode(cpu->apic_state)) {
+    if (is_x2apic_mode(X86_CPU(vtl->vp->cs)->apic_state)) {
         return !apic_register_write(APIC_REG_ICR, val);
     }
     return !apic_register_write(APIC_REG_ICR2, val >> 32) &&
            !apic_register_write(APIC_REG_ICR, (uint32_t)val);
 }
 
-bool hv_apic_eoi_write(HvVtl *vtl, unsigned i, uint64_t val)
+bool hv_apic_tpr_read(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    X86CPU *cpu = X86_CPU(vtl->vp->cs);
+    return hv_apic_usable(vtl) && !apic_register_read(APIC_REG_TPR, val);
+}
 
-    return cpu->apic_state && qemu_cpu_is_self(vtl->vp->cs) &&
-           !apic_register_write(APIC_REG_EOI, 0);
+bool hv_apic_tpr_write(HvVtl *vtl, unsigned i, uint64_t val)
+{
+    return hv_apic_usable(vtl) &&
+           !apic_register_write(APIC_REG_TPR, val & 0xff);
 }
 
 void hv_assert_vector(CPUState *cs, uint8_t vector)

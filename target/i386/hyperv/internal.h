@@ -50,13 +50,14 @@ void hv_cpuid_init(HvPartition *p, X86CPU *cpu);
 bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp);
 
 /**
- * HvMsr: a row of the MSR table: @count registers that start at @num
+ * HvMsr: a row of the MSR table
+ * @index: tells apart the registers that share a handler
  * @read, @write: NULL if that access gives #GP.  They return false for #GP.
  * @bql: the write handler needs the big QEMU lock
  */
 typedef struct HvMsr {
     uint32_t num;
-    uint16_t count;
+    uint8_t index;
     const char *name;
     HvRight right;
     HvRight right2;
@@ -65,11 +66,16 @@ typedef struct HvMsr {
     bool bql;
     bool bql_read;
     bool per_vp;        /* a register of the VP, not of the partition */
-    bool no_dump;       /* reading has side effects */
+    bool no_dump;       /* nothing to show, or reading has side effects */
 } HvMsr;
 
 extern const HvMsr hv_msrs[];
 extern const unsigned hv_nr_msrs;
+
+static inline bool hv_msr_allowed(const HvPartition *p, const HvMsr *msr)
+{
+    return hv_has_right(p, &msr->right) && hv_has_right(p, &msr->right2);
+}
 
 /**
  * hv_msr_init: index the MSR table; called once
@@ -186,6 +192,11 @@ extern const HvPortOps hv_port_tcg;
 extern const HvPortOps hv_port_qtest;
 
 /**
+ * hv_qtest_init: add the qtest port's commands to the protocol
+ */
+void hv_qtest_init(void);
+
+/**
  * hv_hypercall_is_64bit: is the caller in 64-bit mode (TLFS 3.7)?
  */
 static inline bool hv_caller_is_64bit(CPUX86State *env)
@@ -194,9 +205,11 @@ static inline bool hv_caller_is_64bit(CPUX86State *env)
 }
 
 /* apic.c */
-bool hv_apic_msr_read(HvVtl *vtl, unsigned i, uint64_t *val);
-bool hv_apic_msr_write(HvVtl *vtl, unsigned i, uint64_t val);
 bool hv_apic_eoi_write(HvVtl *vtl, unsigned i, uint64_t val);
+bool hv_apic_icr_read(HvVtl *vtl, unsigned i, uint64_t *val);
+bool hv_apic_icr_write(HvVtl *vtl, unsigned i, uint64_t val);
+bool hv_apic_tpr_read(HvVtl *vtl, unsigned i, uint64_t *val);
+bool hv_apic_tpr_write(HvVtl *vtl, unsigned i, uint64_t val);
 void hv_assert_vector(CPUState *cs, uint8_t vector);
 
 #endif

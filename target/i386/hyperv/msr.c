@@ -56,6 +56,15 @@ static bool hv_write_locked(HvVtl *vtl, uint64_t *dst, uint64_t val)
     return true;
 }
 
+/* The same for a register of the VP's SynIC and timers; monitors read it, too */
+static bool hv_read_vp_locked(HvVtl *vtl, const uint64_t *src, uint64_t *val)
+{
+    qemu_mutex_lock(&vtl->vp->lock);
+    *val = *src;
+    qemu_mutex_unlock(&vtl->vp->lock);
+    return true;
+}
+
 static bool hv_rd_guest_os_id(HvVtl *vtl, unsigned i, uint64_t *val)
 {
     return hv_read_locked(vtl, &hv_part_vtl(vtl)->guest_os_id, val);
@@ -171,8 +180,7 @@ static bool hv_wr_vp_assist(HvVtl *vtl, unsigned i, uint64_t val)
 
 static bool hv_rd_scontrol(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    *val = vtl->synic.scontrol;
-    return true;
+    return hv_read_vp_locked(vtl, &vtl->synic.scontrol, val);
 }
 
 static bool hv_wr_scontrol(HvVtl *vtl, unsigned i, uint64_t val)
@@ -189,8 +197,7 @@ static bool hv_rd_sversion(HvVtl *vtl, unsigned i, uint64_t *val)
 
 static bool hv_rd_siefp(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    *val = vtl->synic.siefp;
-    return true;
+    return hv_read_vp_locked(vtl, &vtl->synic.siefp, val);
 }
 
 static bool hv_wr_siefp(HvVtl *vtl, unsigned i, uint64_t val)
@@ -201,8 +208,7 @@ static bool hv_wr_siefp(HvVtl *vtl, unsigned i, uint64_t val)
 
 static bool hv_rd_simp(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    *val = vtl->synic.simp;
-    return true;
+    return hv_read_vp_locked(vtl, &vtl->synic.simp, val);
 }
 
 static bool hv_wr_simp(HvVtl *vtl, unsigned i, uint64_t val)
@@ -219,20 +225,20 @@ static bool hv_wr_eom(HvVtl *vtl, unsigned i, uint64_t val)
 
 static bool hv_rd_sirbp(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    *val = vtl->synic.sirbp;
-    return true;
+    return hv_read_vp_locked(vtl, &vtl->synic.sirbp, val);
 }
 
 static bool hv_wr_sirbp(HvVtl *vtl, unsigned i, uint64_t val)
 {
+    hv_vp_lock(vtl->vp);
     vtl->synic.sirbp = val;
+    hv_vp_unlock(vtl->vp);
     return true;
 }
 
 static bool hv_rd_sint(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    *val = vtl->synic.sint[i];
-    return true;
+    return hv_read_vp_locked(vtl, &vtl->synic.sint[i], val);
 }
 
 static bool hv_wr_sint(HvVtl *vtl, unsigned i, uint64_t val)
@@ -250,10 +256,7 @@ static bool hv_rd_stimer(HvVtl *vtl, unsigned i, uint64_t *val)
 {
     HvStimer *t = &vtl->stimer[i / 2];
 
-    qemu_mutex_lock(&vtl->vp->lock);
-    *val = i % 2 ? t->count : t->config;
-    qemu_mutex_unlock(&vtl->vp->lock);
-    return true;
+    return hv_read_vp_locked(vtl, i % 2 ? &t->count : &t->config, val);
 }
 
 static bool hv_wr_stimer(HvVtl *vtl, unsigned i, uint64_t val)
@@ -432,12 +435,29 @@ static bool hv_wr_syndbg_options(HvVtl *vtl, unsigned i, uint64_t val)
     return true;
 }
 
-#define MSR(NUM, NAME, ...) { .num = NUM, .count = 1, .name = NAME, __VA_ARGS__ }
-#define MSRS(NUM, COUNT, NAME, ...) \
-    { .num = NUM, .count = COUNT, .name = NAME, __VA_ARGS__ }
+#define MSR(NUM, NAME, ...) { .num = NUM, .name = NAME, __VA_ARGS__ }
 #define PRIV(BIT)   .right = HV_RIGHT(FEATURES, EAX, BIT)
 #define FEATURE(BIT) .right = HV_RIGHT(FEATURES, EDX, BIT)
 #define ALSO(BIT)   .right2 = HV_RIGHT(FEATURES, EDX, BIT)
+
+#define SINT(I) \
+    MSR(0x40000090 + I, "SINT" #I, PRIV(2), .index = I, .per_vp = true, \
+        .read = hv_rd_sint, .write = hv_wr_sint)
+#define STIMER(I) \
+    MSR(0x400000b0 + 2 * I, "STIMER" #I "_CONFIG", PRIV(3), .index = 2 * I, \
+        .per_vp = true, .read = hv_rd_stimer, .write = hv_wr_stimer), \
+    MSR(0x400000b1 + 2 * I, "STIMER" #I "_COUNT", PRIV(3), \
+        .index = 2 * I + 1, .per_vp = true, \
+        .read = hv_rd_stimer, .write = hv_wr_stimer)
+#define SYNDBG(I, NAME) \
+    MSR(0x400000f1 + I, "SYNTH_DEBUG_" NAME, PRIV(12), ALSO(11), .index = I, \
+        .bql = true, .read = hv_rd_syndbg, .write = hv_wr_syndbg)
+#define CRASH_PARAM(I) \
+    MSR(0x40000100 + I, "CRASH_P" #I, FEATURE(10), .index = I, \
+        .read = hv_rd_crash_param, .write = hv_wr_crash_param)
+#define REENLIGHTENMENT(I, NAME) \
+    MSR(0x40000106 + I, NAME, PRIV(13), .index = I, \
+        .read = hv_rd_reenlightenment, .write = hv_wr_reenlightenment)
 
 /* Ascending; names without their prefix HV_X64_MSR_ */
 const HvMsr hv_msrs[] = {
@@ -447,7 +467,7 @@ const HvMsr hv_msrs[] = {
         .read = hv_rd_hypercall, .write = hv_wr_hypercall),
     MSR(0x40000002, "VP_INDEX", PRIV(6), .per_vp = true,
         .read = hv_rd_vp_index),
-    MSR(0x40000003, "RESET", PRIV(7), .bql = true,
+    MSR(0x40000003, "RESET", PRIV(7), .bql = true, .no_dump = true,
         .read = hv_rd_zero, .write = hv_wr_reset),
     MSR(0x40000010, "VP_RUNTIME", PRIV(0), .per_vp = true,
         .read = hv_rd_vp_runtime),
@@ -461,9 +481,12 @@ const HvMsr hv_msrs[] = {
         .read = hv_rd_apic_frequency),
     MSR(0x40000070, "EOI", PRIV(4), .bql = true, .per_vp = true,
         .write = hv_apic_eoi_write),
-    MSRS(0x40000071, 2, "ICR", PRIV(4), .bql = true, .bql_read = true,
-         .per_vp = true, .no_dump = true,
-         .read = hv_apic_msr_read, .write = hv_apic_msr_write),
+    MSR(0x40000071, "ICR", PRIV(4), .bql = true, .bql_read = true,
+        .per_vp = true, .no_dump = true,
+        .read = hv_apic_icr_read, .write = hv_apic_icr_write),
+    MSR(0x40000072, "TPR", PRIV(4), .bql = true, .bql_read = true,
+        .per_vp = true, .no_dump = true,
+        .read = hv_apic_tpr_read, .write = hv_apic_tpr_write),
     MSR(0x40000073, "VP_ASSIST_PAGE", PRIV(4), .bql = true, .per_vp = true,
         .read = hv_rd_vp_assist, .write = hv_wr_vp_assist),
     MSR(0x40000080, "SCONTROL", PRIV(2), .per_vp = true,
@@ -474,27 +497,28 @@ const HvMsr hv_msrs[] = {
         .read = hv_rd_siefp, .write = hv_wr_siefp),
     MSR(0x40000083, "SIMP", PRIV(2), .bql = true, .per_vp = true,
         .read = hv_rd_simp, .write = hv_wr_simp),
-    MSR(0x40000084, "EOM", PRIV(2), .per_vp = true,
+    MSR(0x40000084, "EOM", PRIV(2), .per_vp = true, .no_dump = true,
         .read = hv_rd_zero, .write = hv_wr_eom),
     MSR(0x40000085, "SIRBP", PRIV(2), .per_vp = true,
         .read = hv_rd_sirbp, .write = hv_wr_sirbp),
-    MSRS(0x40000090, HV_SINT_COUNT, "SINT", PRIV(2), .per_vp = true,
-         .read = hv_rd_sint, .write = hv_wr_sint),
-    MSRS(0x400000b0, 2 * HV_STIMERS, "STIMER", PRIV(3), .per_vp = true,
-         .read = hv_rd_stimer, .write = hv_wr_stimer),
+    SINT(0), SINT(1), SINT(2), SINT(3), SINT(4), SINT(5), SINT(6), SINT(7),
+    SINT(8), SINT(9), SINT(10), SINT(11), SINT(12), SINT(13), SINT(14),
+    SINT(15),
+    STIMER(0), STIMER(1), STIMER(2), STIMER(3),
     MSR(0x400000f0, "GUEST_IDLE", PRIV(10), ALSO(5), .per_vp = true,
         .no_dump = true, .read = hv_rd_guest_idle),
-    MSRS(0x400000f1, 5, "SYNTH_DEBUG", PRIV(12), ALSO(11), .bql = true,
-         .read = hv_rd_syndbg, .write = hv_wr_syndbg),
+    SYNDBG(0, "CONTROL"), SYNDBG(1, "STATUS"), SYNDBG(2, "SEND_BUFFER"),
+    SYNDBG(3, "RECEIVE_BUFFER"), SYNDBG(4, "PENDING_BUFFER"),
     MSR(0x400000ff, "DEBUG_DEVICE_OPTIONS", PRIV(12), ALSO(11), .bql = true,
         .bql_read = true,
         .read = hv_rd_syndbg_options, .write = hv_wr_syndbg_options),
-    MSRS(0x40000100, 5, "CRASH_P", FEATURE(10),
-         .read = hv_rd_crash_param, .write = hv_wr_crash_param),
+    CRASH_PARAM(0), CRASH_PARAM(1), CRASH_PARAM(2), CRASH_PARAM(3),
+    CRASH_PARAM(4),
     MSR(0x40000105, "CRASH_CTL", FEATURE(10), .bql = true,
         .read = hv_rd_crash_ctl, .write = hv_wr_crash_ctl),
-    MSRS(0x40000106, 3, "REENLIGHTENMENT", PRIV(13),
-         .read = hv_rd_reenlightenment, .write = hv_wr_reenlightenment),
+    REENLIGHTENMENT(0, "REENLIGHTENMENT_CONTROL"),
+    REENLIGHTENMENT(1, "TSC_EMULATION_CONTROL"),
+    REENLIGHTENMENT(2, "TSC_EMULATION_STATUS"),
     MSR(0x40000118, "TSC_INVARIANT_CONTROL", PRIV(15),
         .read = hv_rd_tsc_invariant, .write = hv_wr_tsc_invariant),
 };
@@ -508,13 +532,11 @@ static uint8_t hv_msr_index[HV_MSR_INDEX_SIZE];
 
 void hv_msr_init(void)
 {
-    unsigned row, i;
+    unsigned row;
 
     QEMU_BUILD_BUG_ON(ARRAY_SIZE(hv_msrs) >= UINT8_MAX);
     for (row = 0; row < ARRAY_SIZE(hv_msrs); row++) {
-        for (i = 0; i < hv_msrs[row].count; i++) {
-            hv_msr_index[hv_msrs[row].num - HV_X64_MSR_FIRST + i] = row + 1;
-        }
+        hv_msr_index[hv_msrs[row].num - HV_X64_MSR_FIRST] = row + 1;
     }
 }
 
@@ -527,8 +549,7 @@ static const HvMsr *hv_msr_find(HvPartition *p, uint32_t num)
         return NULL;
     }
     msr = &hv_msrs[hv_msr_index[i] - 1];
-    return hv_has_right(p, &msr->right) && hv_has_right(p, &msr->right2) ?
-           msr : NULL;
+    return hv_msr_allowed(p, msr) ? msr : NULL;
 }
 
 bool hv_msr_read(X86CPU *cpu, uint32_t num, uint64_t *val)
@@ -540,9 +561,9 @@ bool hv_msr_read(X86CPU *cpu, uint32_t num, uint64_t *val)
     if (msr && msr->read) {
         if (msr->bql_read) {
             BQL_LOCK_GUARD();
-            ok = msr->read(&vp->vtl[0], num - msr->num, val);
+            ok = msr->read(&vp->vtl[0], msr->index, val);
         } else {
-            ok = msr->read(&vp->vtl[0], num - msr->num, val);
+            ok = msr->read(&vp->vtl[0], msr->index, val);
         }
     }
     vp->stats.msr_reads++;
@@ -566,9 +587,9 @@ bool hv_msr_write(X86CPU *cpu, uint32_t num, uint64_t val)
     if (msr && msr->write) {
         if (msr->bql) {
             BQL_LOCK_GUARD();
-            ok = msr->write(&vp->vtl[0], num - msr->num, val);
+            ok = msr->write(&vp->vtl[0], msr->index, val);
         } else {
-            ok = msr->write(&vp->vtl[0], num - msr->num, val);
+            ok = msr->write(&vp->vtl[0], msr->index, val);
         }
     }
     if (!ok) {

@@ -58,6 +58,7 @@ static HvPartition *hv_make_partition(X86CPU *cpu, Error **errp)
     hv_msr_init();
     hv_init_hypercall_page(p, cpu);
     p->tsc_khz = env->tsc_khz;
+    hv_qtest_init();
 
     if (hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNIC)) {
         hyperv_set_synic_enabled();
