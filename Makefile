@@ -7,12 +7,12 @@ BUILD = build
 PREFIX = $(shell cat $(BUILD)/prefix 2>/dev/null || echo /usr/local)
 DESTDIR =
 
-build := $(abspath $(BUILD))
-meson = scripts/meson compile -C $(build)/meson
-
-# Relative paths and variables on the command line reach the scripts through the
+# The scripts get this and the variables of the command line in their
 # environment.
-export BUILD := $(build)
+override BUILD := $(abspath $(BUILD))
+export BUILD
+
+meson = scripts/meson compile -C $(BUILD)/meson
 
 help:
 	@echo 'make run        boot Debian'\''s kernel as a Hyper-V guest'
@@ -31,38 +31,38 @@ all: configured
 
 run: need-run configured
 	@$(meson) qemu
-	@QEMU=$(build)/qemu/qemu-system-x86_64 scripts/run
+	@QEMU=$(BUILD)/qemu/qemu-system-x86_64 scripts/run
 
 bench: need-run configured
 	@$(meson) qemu
-	@QEMU=$(build)/qemu/qemu-system-x86_64 tests/bench/run
+	@QEMU=$(BUILD)/qemu/qemu-system-x86_64 tests/bench/run
 
 check: need-run need-check configured
-	@rm -f $(build)/summary
+	@rm -f $(BUILD)/summary
 	@$(meson)
-	@scripts/check $(build)
+	@scripts/check $(BUILD)
 
 check-%: need-run need-check configured
-	@rm -f $(build)/summary
+	@rm -f $(BUILD)/summary
 	@$(meson)
-	@scripts/check $(build) $*
+	@scripts/check $(BUILD) $*
 
 install: need-run configured
-	@scripts/install-qemu $(build) "$(DESTDIR)" "$(PREFIX)"
+	@scripts/install-qemu $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
 # Cheap where nothing has changed.
 configured: need-build
-	@if [ -x $(build)/config.status ]; then $(build)/config.status; \
-	else ./configure --build=$(build); fi
+	@if [ -x $(BUILD)/config.status ]; then $(BUILD)/config.status; \
+	else ./configure --build=$(BUILD); fi
 
 need-%:
 	@scripts/install-deps $*
 
 clean:
-	rm -rf $(build)/qemu $(build)/meson $(build)/guest $(build)/summary
+	rm -rf $(BUILD)/qemu $(BUILD)/meson $(BUILD)/guest $(BUILD)/summary
 
 distclean:
-	rm -rf $(build)
+	rm -rf $(BUILD)
 
 .PHONY: help all run bench check install configured clean distclean
 .NOTPARALLEL:

@@ -98,11 +98,33 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
         vtl->eoi_assist_armed = false;
     }
     vp->idle = false;
+    vp->loaded = false;
+    vp->nr_saved = 0;
+}
+
+/* Queue again what waited when the stream was written */
+static void hv_vp_post_saved(HvVp *vp)
+{
+    HvVtl *vtl = &vp->vtl[0];
+    unsigned i;
+
+    hv_vp_lock(vp);
+    for (i = 0; i < vp->nr_saved; i++) {
+        HvStimer *t = &vtl->stimer[vp->saved[i]];
+
+        if (!t->src.queued) {
+            hv_synic_post(vtl, &t->src, (t->config >> HV_STIMER_SINT_SHIFT) &
+                                        HV_STIMER_SINT_MASK);
+        }
+    }
+    vp->nr_saved = 0;
+    hv_vp_unlock(vp);
 }
 
 /*
- * The timers are started when the VM runs rather than in a post_load hook:
- * the stream's source may have had no section for the VP, if it was KVM.
+ * Messages and timers go on when the VM runs, not in a post_load hook: the
+ * APIC's state may be loaded later than the VP's, and the stream's source may
+ * have had no section for the VP, if it was KVM.
  */
 static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
 {
@@ -112,6 +134,7 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
     if (!running || !vp->loaded) {
         return;
     }
+    hv_vp_post_saved(vp);
     for (i = 0; i < HV_NUM_VTLS; i++) {
         hv_stimer_load(&vp->vtl[i], vp->loaded_timers);
     }
@@ -127,6 +150,10 @@ static int hv_vp_pre_save(void *opaque)
     HvMsgSource *src;
     unsigned i, j;
 
+    if (vp->loaded) {
+        /* loaded, and saved again before it ran: nothing is queued yet */
+        return 0;
+    }
     vp->nr_saved = 0;
     for (i = 0; i < HV_SINT_COUNT; i++) {
         QTAILQ_FOREACH(src, &vtl->synic.queue[i], link) {
@@ -143,27 +170,16 @@ static int hv_vp_pre_save(void *opaque)
 static int hv_vp_post_load(void *opaque, int version_id)
 {
     HvVp *vp = opaque;
-    HvVtl *vtl = &vp->vtl[0];
     unsigned i;
 
     if (vp->nr_saved > HV_STIMERS) {
         return -EINVAL;
     }
-    hv_vp_lock(vp);
     for (i = 0; i < vp->nr_saved; i++) {
-        HvStimer *t;
-
         if (vp->saved[i] >= HV_STIMERS) {
-            hv_vp_unlock(vp);
             return -EINVAL;
         }
-        t = &vtl->stimer[vp->saved[i]];
-        if (!t->src.queued) {
-            hv_synic_post(vtl, &t->src, (t->config >> HV_STIMER_SINT_SHIFT) &
-                                        HV_STIMER_SINT_MASK);
-        }
     }
-    hv_vp_unlock(vp);
     vp->loaded_timers = true;
     return 0;
 }

@@ -105,7 +105,7 @@ static void check_reset_values(void)
     }
 }
 
-TEST(reset_values, "MS-005,MS-008,MS-011,MS-018,MS-020,MS-022,SY-001,ST-001")
+TEST(initial_values, "MS-005,MS-008,MS-011,MS-018,MS-020,MS-022,SY-001,ST-001")
 {
     check_reset_values();
 }

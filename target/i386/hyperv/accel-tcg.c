@@ -101,7 +101,11 @@ static bool hv_tcg_flush_done(HvVp *vp, uint64_t asked)
     if (qatomic_load_acquire(&vp->tlb.done) >= asked) {
         return true;
     }
-    return !qatomic_read(&cs->running) && qatomic_read(&cs->halted);
+    if (qatomic_read(&cs->running)) {
+        return false;
+    }
+    /* With one thread for all, work comes before any CPU's next turn */
+    return qatomic_read(&cs->halted) || !qemu_tcg_mttcg_enabled();
 }
 
 /*

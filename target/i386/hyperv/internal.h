@@ -49,6 +49,15 @@ void hv_cpuid_init(HvPartition *p, X86CPU *cpu);
  */
 bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp);
 
+/* cpuid-names.c */
+
+/**
+ * hv_cpuid_bit_name: the TLFS's name of a bit of a hypervisor leaf
+ *
+ * Returns: NULL if it has none
+ */
+const char *hv_cpuid_bit_name(unsigned leaf, unsigned reg, unsigned bit);
+
 /**
  * HvMsr: a row of the MSR table
  * @index: tells apart the registers that share a handler

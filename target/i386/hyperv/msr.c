@@ -56,7 +56,7 @@ static bool hv_write_locked(HvVtl *vtl, uint64_t *dst, uint64_t val)
     return true;
 }
 
-/* The same for a register of the VP's SynIC and timers; monitors read it, too */
+/* The same for a register of the VP's SynIC or timers; the monitor reads it */
 static bool hv_read_vp_locked(HvVtl *vtl, const uint64_t *src, uint64_t *val)
 {
     qemu_mutex_lock(&vtl->vp->lock);
@@ -443,11 +443,8 @@ static bool hv_wr_syndbg_options(HvVtl *vtl, unsigned i, uint64_t val)
 #define SINT(I) \
     MSR(0x40000090 + I, "SINT" #I, PRIV(2), .index = I, .per_vp = true, \
         .read = hv_rd_sint, .write = hv_wr_sint)
-#define STIMER(I) \
-    MSR(0x400000b0 + 2 * I, "STIMER" #I "_CONFIG", PRIV(3), .index = 2 * I, \
-        .per_vp = true, .read = hv_rd_stimer, .write = hv_wr_stimer), \
-    MSR(0x400000b1 + 2 * I, "STIMER" #I "_COUNT", PRIV(3), \
-        .index = 2 * I + 1, .per_vp = true, \
+#define STIMER(I, NAME) \
+    MSR(0x400000b0 + I, "STIMER" NAME, PRIV(3), .index = I, .per_vp = true, \
         .read = hv_rd_stimer, .write = hv_wr_stimer)
 #define SYNDBG(I, NAME) \
     MSR(0x400000f1 + I, "SYNTH_DEBUG_" NAME, PRIV(12), ALSO(11), .index = I, \
@@ -504,7 +501,10 @@ const HvMsr hv_msrs[] = {
     SINT(0), SINT(1), SINT(2), SINT(3), SINT(4), SINT(5), SINT(6), SINT(7),
     SINT(8), SINT(9), SINT(10), SINT(11), SINT(12), SINT(13), SINT(14),
     SINT(15),
-    STIMER(0), STIMER(1), STIMER(2), STIMER(3),
+    STIMER(0, "0_CONFIG"), STIMER(1, "0_COUNT"),
+    STIMER(2, "1_CONFIG"), STIMER(3, "1_COUNT"),
+    STIMER(4, "2_CONFIG"), STIMER(5, "2_COUNT"),
+    STIMER(6, "3_CONFIG"), STIMER(7, "3_COUNT"),
     MSR(0x400000f0, "GUEST_IDLE", PRIV(10), ALSO(5), .per_vp = true,
         .no_dump = true, .read = hv_rd_guest_idle),
     SYNDBG(0, "CONTROL"), SYNDBG(1, "STATUS"), SYNDBG(2, "SEND_BUFFER"),

@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/qapi-commands-hyperv-target.h"
 #include "hyperv-i386.h"
 #include "system/kvm.h"
 
@@ -76,4 +77,11 @@ void hv_apic_eoi(struct APICCommonState *s)
 bool hv_tsc(X86CPU *cpu, uint64_t *tsc)
 {
     return false;
+}
+
+HypervInfo *qmp_query_hyperv(Error **errp)
+{
+    error_setg(errp, "The Hyper-V guest interface is not compiled into this "
+               "QEMU");
+    return NULL;
 }

@@ -1,0 +1,210 @@
+/*
+ * Hyper-V guest interface: info hyperv, which prints what query-hyperv says
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-hyperv-target.h"
+#include "monitor/hmp.h"
+#include "monitor/hmp-target.h"
+#include "monitor/monitor.h"
+#include "qobject/qdict.h"
+
+#define HV_HMP_WIDTH 79
+
+/* Of reference time in a second */
+#define HV_HMP_SECOND 10000000
+
+/* Words after a title, in as many lines as they take */
+static void hv_print_words(Monitor *mon, const char *title,
+                           const strList *words)
+{
+    int column = monitor_printf(mon, "%s:", title);
+
+    for (; words; words = words->next) {
+        if (column + 1 + strlen(words->value) > HV_HMP_WIDTH) {
+            column = monitor_printf(mon, "\n   ") - 1;
+        }
+        column += monitor_printf(mon, " %s", words->value);
+    }
+    monitor_printf(mon, "\n");
+}
+
+static void hv_print_guest_os(Monitor *mon, const HypervGuestOs *os)
+{
+    if (!os) {
+        monitor_printf(mon, "guest OS: has not identified itself\n");
+        return;
+    }
+    monitor_printf(mon, "guest OS: %s%s%s %s", os->vendor ?: "",
+                   os->vendor ? " " : "", os->os, os->version);
+    if (os->has_service && os->service) {
+        monitor_printf(mon, " service pack %u", os->service);
+    }
+    if (os->build) {
+        monitor_printf(mon, " build %u", os->build);
+    }
+    monitor_printf(mon, "%s\n", os->open_source ? " (open source)" : "");
+}
+
+/* SINTs and timers have lines of their own, with their MSRs */
+static bool hv_msr_printed_elsewhere(const char *name)
+{
+    return g_str_has_prefix(name, "HV_X64_MSR_SINT") ||
+           g_str_has_prefix(name, "HV_X64_MSR_STIMER");
+}
+
+static void hv_print_msrs(Monitor *mon, const HypervMsrList *msrs)
+{
+    for (; msrs; msrs = msrs->next) {
+        const HypervMsr *msr = msrs->value;
+
+        if (!hv_msr_printed_elsewhere(msr->name)) {
+            monitor_printf(mon, "  %-34s 0x%08x  0x%016" PRIx64 "\n",
+                           msr->name, msr->number, msr->value);
+        }
+    }
+}
+
+static void hv_print_sints(Monitor *mon, const HypervSintList *sints)
+{
+    unsigned unused = 0;
+
+    for (; sints; sints = sints->next) {
+        const HypervSint *s = sints->value;
+
+        if (s->masked && !s->polling && !s->queued_messages && !s->slot_full) {
+            unused++;
+            continue;
+        }
+        monitor_printf(mon, "  SINT%u 0x%" PRIx64 ": vector 0x%02x%s%s%s, "
+                       "slot %s, %u queued\n", s->index, s->value, s->vector,
+                       s->masked ? ", masked" : "",
+                       s->auto_eoi ? ", auto-EOI" : "",
+                       s->polling ? ", polling" : "",
+                       s->slot_full ? "full" : "free", s->queued_messages);
+    }
+    if (unused) {
+        monitor_printf(mon, "  %u SINTs masked\n", unused);
+    }
+}
+
+static void hv_print_timers(Monitor *mon, const HypervTimerList *timers)
+{
+    unsigned unused = 0;
+
+    for (; timers; timers = timers->next) {
+        const HypervTimer *t = timers->value;
+
+        if (!t->config && !t->count) {
+            unused++;
+            continue;
+        }
+        monitor_printf(mon, "  STIMER%u config 0x%" PRIx64 " count %" PRIu64
+                       ": %s, %s%s%s", t->index, t->config, t->count,
+                       t->enabled ? "enabled" : "disabled",
+                       t->periodic ? "periodic" : "one-shot",
+                       t->lazy ? ", lazy" : "",
+                       t->auto_enable ? ", auto-enable" : "");
+        if (t->direct) {
+            monitor_printf(mon, ",\n    direct, vector 0x%02x", t->vector);
+        } else {
+            monitor_printf(mon, ",\n    messages to SINT%u", t->sint);
+        }
+        if (t->has_expiration) {
+            monitor_printf(mon, ", due at %" PRIu64 ".%07" PRIu64 " s",
+                           t->expiration / HV_HMP_SECOND,
+                           t->expiration % HV_HMP_SECOND);
+        }
+        monitor_printf(mon, "%s\n",
+                       t->message_waiting ? ", a message waits" : "");
+    }
+    if (unused) {
+        monitor_printf(mon, "  %u timers not set up\n", unused);
+    }
+}
+
+static void hv_print_count(Monitor *mon, const char *name, uint64_t count)
+{
+    monitor_printf(mon, "  %-40s %12" PRIu64 "\n", name, count);
+}
+
+static void hv_print_stats(Monitor *mon, const HypervVpStats *stats)
+{
+    const HypervHypercallList *call;
+
+    for (call = stats->hypercalls; call; call = call->next) {
+        hv_print_count(mon, call->value->name, call->value->count);
+    }
+    hv_print_count(mon, "hypercalls that failed", stats->hypercalls_failed);
+    hv_print_count(mon, "MSR reads", stats->msr_reads);
+    hv_print_count(mon, "MSR writes", stats->msr_writes);
+    hv_print_count(mon, "TLB flushes asked for", stats->tlb_flushes);
+    hv_print_count(mon, "IPIs asked for", stats->ipis);
+    hv_print_count(mon, "messages delivered", stats->messages_delivered);
+    hv_print_count(mon, "messages deferred", stats->messages_deferred);
+    hv_print_count(mon, "event flags set", stats->event_flags);
+    hv_print_count(mon, "timer expirations", stats->timer_expirations);
+    hv_print_count(mon, "EOIs elided", stats->eois_elided);
+    hv_print_count(mon, "auto-EOIs", stats->auto_eois);
+}
+
+static void hv_print_vp(Monitor *mon, const HypervVp *vp)
+{
+    monitor_printf(mon, "VP %u\n", vp->index);
+    hv_print_msrs(mon, vp->msrs);
+    hv_print_sints(mon, vp->sints);
+    hv_print_timers(mon, vp->timers);
+    hv_print_stats(mon, vp->stats);
+}
+
+static void hv_print_partition(Monitor *mon, const HypervInfo *info)
+{
+    monitor_printf(mon, "Hyper-V partition on %s, %zu virtual processors\n",
+                   info->port, QAPI_LIST_LENGTH(info->vps));
+    hv_print_guest_os(mon, info->guest_os);
+    if (info->crash_message) {
+        monitor_printf(mon, "crash message: %s\n", info->crash_message);
+    }
+    hv_print_words(mon, "privileges", info->privileges);
+    hv_print_words(mon, "features", info->features);
+    hv_print_words(mon, info->enforce_cpuid ? "recommendations (enforced)"
+                                            : "recommendations",
+                   info->recommendations);
+    if (info->nested_features) {
+        hv_print_words(mon, "nested features", info->nested_features);
+    }
+    if (info->spin_wait_limit != UINT32_MAX) {
+        monitor_printf(mon, "spinlock attempts before a notification: %u\n",
+                       info->spin_wait_limit);
+    }
+    hv_print_msrs(mon, info->msrs);
+}
+
+void hmp_info_hyperv(Monitor *mon, const QDict *qdict)
+{
+    int64_t index = qdict_get_try_int(qdict, "vp", -1);
+    Error *err = NULL;
+    g_autoptr(HypervInfo) info = qmp_query_hyperv(&err);
+    const HypervVpList *vp;
+    bool found = false;
+
+    if (hmp_handle_error(mon, err)) {
+        return;
+    }
+    if (index < 0) {
+        hv_print_partition(mon, info);
+    }
+    for (vp = info->vps; vp; vp = vp->next) {
+        if (index < 0 || vp->value->index == index) {
+            hv_print_vp(mon, vp->value);
+            found = true;
+        }
+    }
+    if (!found) {
+        monitor_printf(mon, "There is no virtual processor %" PRId64 "\n",
+                       index);
+    }
+}

@@ -1,0 +1,290 @@
+/*
+ * What a CPU and the devices of a Hyper-V guest do, for tests that have
+ * neither
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
+#include "hyperv.h"
+
+static uint64_t qhv_number(const char *word)
+{
+    uint64_t val;
+
+    g_assert_nonnull(word);
+    g_assert_cmpint(qemu_strtou64(word, NULL, 0, &val), ==, 0);
+    return val;
+}
+
+static int qhv_int(const char *word)
+{
+    int val;
+
+    g_assert_nonnull(word);
+    g_assert_cmpint(qemu_strtoi(word, NULL, 0, &val), ==, 0);
+    return val;
+}
+
+QTestState *qhv_start(unsigned cpus, const char *flags, const char *extra)
+{
+    QTestState *s = qtest_initf("-machine q35 -nodefaults -m 64 -smp %u "
+                                "-cpu qemu64,%s %s",
+                                cpus, flags, extra ? extra : "");
+
+    qhv_setup_apic(s, cpus);
+    return s;
+}
+
+void qhv_setup_apic(QTestState *s, unsigned cpus)
+{
+    unsigned i;
+
+    for (i = 0; i < cpus; i++) {
+        qhv_wrapic(s, i, APIC_SVR, 0x1ff);
+        qhv_wrapic(s, i, APIC_LINT0, 0x10000);
+    }
+}
+
+bool qhv_rdmsr(QTestState *s, unsigned vp, uint32_t msr, uint64_t *val)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_rdmsr %u 0x%x", vp, msr);
+
+    g_assert_nonnull(words[1]);
+    if (g_str_equal(words[1], "GP")) {
+        return false;
+    }
+    *val = qhv_number(words[1]);
+    return true;
+}
+
+bool qhv_wrmsr(QTestState *s, unsigned vp, uint32_t msr, uint64_t val)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_wrmsr %u 0x%x 0x%" PRIx64,
+                                        vp, msr, val);
+
+    return !words[1];
+}
+
+uint64_t qhv_get(QTestState *s, unsigned vp, uint32_t msr)
+{
+    uint64_t val;
+
+    if (!qhv_rdmsr(s, vp, msr, &val)) {
+        g_error("VP %u: #GP from RDMSR 0x%x", vp, msr);
+    }
+    return val;
+}
+
+void qhv_set(QTestState *s, unsigned vp, uint32_t msr, uint64_t val)
+{
+    if (!qhv_wrmsr(s, vp, msr, val)) {
+        g_error("VP %u: #GP from WRMSR 0x%x, 0x%" PRIx64, vp, msr, val);
+    }
+}
+
+void qhv_cpuid(QTestState *s, unsigned vp, uint32_t leaf, uint32_t regs[4])
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_cpuid %u 0x%x", vp, leaf);
+    unsigned i;
+
+    for (i = 0; i < 4; i++) {
+        regs[i] = qhv_number(words[1 + i]);
+    }
+}
+
+uint64_t qhv_rdtsc(QTestState *s, unsigned vp)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_rdtsc %u", vp);
+
+    return qhv_number(words[1]);
+}
+
+uint16_t qhv_call(QTestState *s, unsigned vp, QhvCall *c)
+{
+    g_autoptr(GString) xmm = g_string_new("");
+    g_auto(GStrv) words = NULL;
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(c->xmm); i++) {
+        g_string_append_printf(xmm, " 0x%" PRIx64, c->xmm[i]);
+    }
+    words = qtest_command(s, "hv_hypercall %u %s 0x%" PRIx64 " 0x%" PRIx64
+                          " 0x%" PRIx64 "%s", vp, c->mode ? c->mode : "64",
+                          c->control, c->in, c->out, xmm->str);
+    g_assert_nonnull(words[1]);
+    if (g_str_equal(words[1], "UD")) {
+        return QHV_UD;
+    }
+    c->result = qhv_number(words[1]);
+    c->in = qhv_number(words[2]);
+    c->out = qhv_number(words[3]);
+    c->changed = qhv_number(words[4]);
+    for (i = 0; i < ARRAY_SIZE(c->xmm); i++) {
+        c->xmm[i] = qhv_number(words[5 + i]);
+    }
+    /* HC-040: what callers have to ignore is to be written as zero */
+    g_assert_cmphex(c->result & 0xfffff000ffff0000ull, ==, 0);
+    return c->result;
+}
+
+uint16_t qhv_hcall(QTestState *s, unsigned vp, uint64_t control, uint64_t in,
+                   uint64_t out, uint64_t *result)
+{
+    QhvCall c = { .control = control, .in = in, .out = out };
+    uint16_t status = qhv_call(s, vp, &c);
+
+    if (result) {
+        *result = c.result;
+    }
+    return status;
+}
+
+uint16_t qhv_fast(QTestState *s, unsigned vp, uint64_t control, uint64_t rdx,
+                  uint64_t r8)
+{
+    return qhv_hcall(s, vp, control | HC_FAST, rdx, r8, NULL);
+}
+
+uint16_t qhv_hcall_mem(QTestState *s, unsigned vp, uint64_t control,
+                       const void *input, size_t size, uint64_t *result)
+{
+    if (size) {
+        qtest_memwrite(s, QHV_IN, input, size);
+    }
+    return qhv_hcall(s, vp, control, QHV_IN, QHV_OUT, result);
+}
+
+void qhv_set_guest_os_id(QTestState *s)
+{
+    qhv_set(s, 0, MSR_GUEST_OS_ID, 0x8100000000000000ull);
+}
+
+uint64_t qhv_rdapic(QTestState *s, unsigned vp, unsigned reg)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_rdapic %u 0x%x", vp, reg);
+
+    return qhv_number(words[1]);
+}
+
+void qhv_wrapic(QTestState *s, unsigned vp, unsigned reg, uint64_t val)
+{
+    g_strfreev(qtest_command(s, "hv_wrapic %u 0x%x 0x%" PRIx64, vp, reg, val));
+}
+
+bool qhv_irr(QTestState *s, unsigned vp, uint8_t vector)
+{
+    return qhv_rdapic(s, vp, APIC_IRR + vector / 32) & (1u << (vector % 32));
+}
+
+bool qhv_isr(QTestState *s, unsigned vp, uint8_t vector)
+{
+    return qhv_rdapic(s, vp, APIC_ISR + vector / 32) & (1u << (vector % 32));
+}
+
+int qhv_take_irq(QTestState *s, unsigned vp)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_take_irq %u", vp);
+
+    g_assert_nonnull(words[1]);
+    return g_str_equal(words[1], "NONE") ? -1 : qhv_int(words[1]);
+}
+
+void qhv_eoi(QTestState *s, unsigned vp)
+{
+    qhv_wrapic(s, vp, APIC_EOI, 0);
+}
+
+void qhv_step(QTestState *s, uint64_t units)
+{
+    qtest_clock_step(s, units * 100);
+}
+
+void qhv_clock_set(QTestState *s, uint64_t ns)
+{
+    g_strfreev(qtest_command(s, "hv_clock_set 0x%" PRIx64, ns));
+}
+
+void qhv_synic_on(QTestState *s, unsigned vp)
+{
+    qhv_set(s, vp, MSR_SIMP, (QHV_SIMP + vp * QHV_PAGE) | 1);
+    qhv_set(s, vp, MSR_SIEFP, (QHV_SIEFP + vp * QHV_PAGE) | 1);
+    qhv_set(s, vp, MSR_SCONTROL, 1);
+}
+
+uint64_t qhv_slot(unsigned vp, unsigned sint)
+{
+    return QHV_SIMP + vp * QHV_PAGE + sint * 256;
+}
+
+QhvMessage qhv_message(QTestState *s, unsigned vp, unsigned sint)
+{
+    uint8_t slot[256];
+    QhvMessage m;
+
+    qtest_memread(s, qhv_slot(vp, sint), slot, sizeof(slot));
+    m.type = ldl_le_p(slot);
+    m.size = slot[4];
+    m.flags = slot[5];
+    m.sender = ldq_le_p(slot + 8);
+    memcpy(m.payload, slot + 16, sizeof(m.payload));
+    return m;
+}
+
+uint32_t qhv_message_type(QTestState *s, unsigned vp, unsigned sint)
+{
+    return qtest_readl(s, qhv_slot(vp, sint));
+}
+
+void qhv_message_done(QTestState *s, unsigned vp, unsigned sint)
+{
+    qtest_writel(s, qhv_slot(vp, sint), 0);
+}
+
+bool qhv_route_new(QTestState *s, unsigned id, unsigned vp, unsigned sint)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_route_new %u %u %u",
+                                        id, vp, sint);
+
+    return qhv_int(words[1]) == 0;
+}
+
+void qhv_route_free(QTestState *s, unsigned id)
+{
+    g_strfreev(qtest_command(s, "hv_route_free %u", id));
+}
+
+int qhv_route_post(QTestState *s, unsigned id, uint32_t type, unsigned size,
+                   uint8_t byte)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_route_post %u 0x%x %u 0x%x",
+                                        id, type, size, byte);
+
+    return qhv_int(words[1]);
+}
+
+int qhv_route_flag(QTestState *s, unsigned id, unsigned flag)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_route_flag %u %u", id, flag);
+
+    return qhv_int(words[1]);
+}
+
+int qhv_route_signal(QTestState *s, unsigned id)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_route_signal %u", id);
+
+    return qhv_int(words[1]);
+}
+
+unsigned qhv_route_status(QTestState *s, unsigned id, int *status)
+{
+    g_auto(GStrv) words = qtest_command(s, "hv_route_status %u", id);
+
+    if (status) {
+        *status = qhv_int(words[2]);
+    }
+    return qhv_int(words[1]);
+}
