@@ -29,34 +29,37 @@ help:
 all: configured
 	@$(meson)
 
-run: need-run configured
+run: configured
 	@$(meson) qemu
 	@QEMU=$(BUILD)/qemu/qemu-system-x86_64 scripts/run
 
-bench: need-run configured
+bench: configured
 	@$(meson) qemu
 	@QEMU=$(BUILD)/qemu/qemu-system-x86_64 tests/bench/run
 
-check: need-run need-check configured
+check: configured
 	@rm -f $(BUILD)/summary
 	@$(meson)
 	@scripts/check $(BUILD)
 
-check-%: need-run need-check configured
+check-%: configured
 	@rm -f $(BUILD)/summary
 	@$(meson)
 	@scripts/check $(BUILD) $*
 
-install: need-run configured
+install: configured
 	@scripts/install-qemu $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
+# What is to be there; prerequisites inherit it.
+NEEDS = build
+run bench install: NEEDS = build run
+check check-%: NEEDS = build run check
+
 # Cheap where nothing has changed.
-configured: need-build
+configured:
+	@scripts/install-deps $(NEEDS)
 	@if [ -x $(BUILD)/config.status ]; then $(BUILD)/config.status; \
 	else ./configure --build=$(BUILD); fi
-
-need-%:
-	@scripts/install-deps $*
 
 clean:
 	rm -rf $(BUILD)/qemu $(BUILD)/meson $(BUILD)/guest $(BUILD)/summary

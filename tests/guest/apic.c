@@ -9,8 +9,8 @@
 #define VECTOR  0x62
 #define LOWER   0x52
 
-static volatile bool in_service_before, in_service_after;
-static volatile int eoi_vector;
+static SHARED bool in_service_before, in_service_after;
+static SHARED int eoi_vector;
 static uint64_t eoi_value;
 
 static void eoi_by_msr(struct trap *t)
@@ -56,7 +56,8 @@ TEST(apic_icr_msr, "MS-015", .need = { F_INTR_CTRL })
     for (int i = 0; i < ncpus; i++) {
         struct cpu *c = cpus[i];
         uint32_t before = c->irqs[VECTOR];
-        uint64_t v = apic_icr_value(c->apic_id, ICR_FIXED | ICR_ASSERT | VECTOR);
+        uint64_t v = apic_icr_value(c->apic_id,
+                                    ICR_FIXED | ICR_ASSERT | VECTOR);
 
         hv_wr(HV_MSR_ICR, v);
         CHECK(WAIT_FOR(c->irqs[VECTOR] == before + 1), "no IPI on CPU %d", i);
@@ -84,7 +85,7 @@ TEST(apic_icr_self_at_once, "MS-017", .need = { F_INTR_CTRL })
 {
     struct cpu *me = this_cpu();
     uint64_t v = apic_icr_value(me->apic_id, ICR_FIXED | ICR_ASSERT | VECTOR);
-    volatile uint32_t *count = &me->irqs[VECTOR];
+    SHARED uint32_t *count = &me->irqs[VECTOR];
 
     for (int i = 0; i < 100; i++) {
         uint32_t before = *count, after;

@@ -254,10 +254,10 @@ static uint64_t flush_by(const struct method *m, uint64_t va)
  * has returned, "expected" announces the new round: who sees it and still
  * reads the page of another round has kept a translation too long.
  */
-static volatile uint64_t *watched;
-static volatile uint64_t expected;      /* 0 while it is changing */
-static volatile bool stop;
-static volatile uint64_t reads[MAX_READERS];
+static SHARED uint64_t *watched;
+static SHARED uint64_t expected;      /* 0 while it is changing */
+static SHARED bool stop;
+static SHARED uint64_t reads[MAX_READERS];
 
 static void reader(void *arg)
 {
@@ -359,7 +359,7 @@ TEST_ROWS(flush_global_mapping, "FL-015,FL-005", ARRAY_SIZE(methods),
 
 /* VPs that sleep while the flush happens must not wake up with old entries */
 struct touch {
-    volatile uint64_t *p;
+    SHARED uint64_t *p;
     uint64_t seen;
 };
 
@@ -763,7 +763,7 @@ TEST(flush_each_other, "FL-031,HC-037", .need = NEED_FLUSH, .min_cpus = 2)
 }
 
 /* A flush with interrupts off on both sides still comes to an end */
-static volatile bool masked_go, masked_stop;
+static SHARED bool masked_go, masked_stop;
 
 static void wait_with_irqs_off(void *unused)
 {

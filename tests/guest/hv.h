@@ -10,6 +10,8 @@
 #ifndef HV_H
 #define HV_H
 
+#include <stdint.h>
+
 /* CPUID leaves (TLFS 2.4) */
 #define HV_LEAF_BASE            0x40000000u
 #define HV_LEAF_INTERFACE       0x40000001u
@@ -142,8 +144,11 @@
 #define HV_REPS(n)                  ((uint64_t)(n) << 32)
 #define HV_START(n)                 ((uint64_t)(n) << 48)
 
-/* Hypercall result value (TLFS 3.8) */
-#define HV_STATUS(r)                ((r) & 0xFFFF)
+/*
+ * Hypercall result value (TLFS 3.8).  Bit 63, reserved there, is how our
+ * callers mark an exception, which must not look like a status.
+ */
+#define HV_STATUS(r)                ((r) & (1ull << 63 | 0xFFFF))
 #define HV_REPS_DONE(r)             (((r) >> 32) & 0xFFF)
 
 /* Call codes */
@@ -197,9 +202,6 @@
 #define HV_SET_SPARSE               0ull
 #define HV_SET_ALL                  1ull
 
-#ifndef __ASSEMBLER__
-#include <stdint.h>
-
 /* A message slot of the SIM page (TLFS 11.3) */
 struct hv_message {
     uint32_t type;
@@ -238,5 +240,4 @@ struct hv_ref_tsc {
     int64_t offset;
 };
 
-#endif
 #endif

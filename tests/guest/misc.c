@@ -160,7 +160,7 @@ TEST(idle_with_pending_interrupt, "MS-025,MS-026",
     CHECK_EQ(wrmsr_safe(HV_MSR_GUEST_IDLE, 0), EXC_GP, "write");
 }
 
-static volatile int idle_rounds;
+static SHARED int idle_rounds;
 
 static void idle_until_ipi(void *unused)
 {

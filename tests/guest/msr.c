@@ -23,8 +23,9 @@ struct row {
 
 #define SINT_ROW(n) \
     { HV_MSR_SINT(n), "SINT" #n, RW, { F_SYNIC } }
-#define STIMER_ROW(n) \
-    { HV_MSR_STIMER_CONFIG(n), "STIMER" #n "_CONFIG", RW, { F_STIMER } }, \
+#define CONFIG_ROW(n) \
+    { HV_MSR_STIMER_CONFIG(n), "STIMER" #n "_CONFIG", RW, { F_STIMER } }
+#define COUNT_ROW(n) \
     { HV_MSR_STIMER_COUNT(n), "STIMER" #n "_COUNT", RW, { F_STIMER } }
 
 static const struct row rows[] = {
@@ -53,7 +54,8 @@ static const struct row rows[] = {
     SINT_ROW(4), SINT_ROW(5), SINT_ROW(6), SINT_ROW(7),
     SINT_ROW(8), SINT_ROW(9), SINT_ROW(10), SINT_ROW(11),
     SINT_ROW(12), SINT_ROW(13), SINT_ROW(14), SINT_ROW(15),
-    STIMER_ROW(0), STIMER_ROW(1), STIMER_ROW(2), STIMER_ROW(3),
+    CONFIG_ROW(0), CONFIG_ROW(1), CONFIG_ROW(2), CONFIG_ROW(3),
+    COUNT_ROW(0), COUNT_ROW(1), COUNT_ROW(2), COUNT_ROW(3),
     { 0x400000C1, "POWER_STATE_TRIGGER_C1", RO, { F_CPU_MANAGEMENT } },
     { 0x400000C2, "POWER_STATE_TRIGGER_C2", RO, { F_CPU_MANAGEMENT } },
     { 0x400000C3, "POWER_STATE_TRIGGER_C3", RO, { F_CPU_MANAGEMENT } },

@@ -181,7 +181,7 @@ TEST(overlay_seen_through_any_mapping, "HC-053,HC-054", .need = { F_SYNIC })
 {
     uint8_t *page = patterned_page(0x44);
     uint64_t va = va_alloc(PAGE_SIZE);
-    volatile uint8_t *alias = (uint8_t *)va;
+    SHARED uint8_t *alias = (uint8_t *)va;
 
     map_page(va, (uintptr_t)page, PTE_P | PTE_W);
     CHECK_EQ(alias[5], 0x44, "RAM by its alias");
@@ -197,7 +197,7 @@ TEST(overlay_seen_through_any_mapping, "HC-053,HC-054", .need = { F_SYNIC })
 }
 
 struct peek {
-    volatile uint8_t *page;
+    SHARED uint8_t *page;
     uint8_t seen;
     int vector;
 };
@@ -228,7 +228,7 @@ TEST(overlay_seen_from_other_vps, "HC-050,SY-035",
 }
 
 /* Moved by one VP while another one calls through it */
-static volatile bool stop_calling;
+static SHARED bool stop_calling;
 static uint64_t calls_made;
 
 static void keep_calling(void *unused)
@@ -238,6 +238,7 @@ static void keep_calling(void *unused)
         CHECK_EQ(hv_call_fast(HVCALL_LONG_SPIN_WAIT, 1, 0), HV_SUCCESS,
                  "call number %lu", calls_made);
         __atomic_fetch_add(&calls_made, 1, __ATOMIC_RELAXED);
+        cpu_relax();            /* where VPs take turns, let the other go */
     }
 }
 

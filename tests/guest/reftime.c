@@ -6,7 +6,7 @@
 
 #include "guest.h"
 
-static volatile struct hv_ref_tsc *page;
+static SHARED struct hv_ref_tsc *page;
 
 static void page_on(void)
 {
@@ -69,7 +69,7 @@ static void read_in_order(void *unused)
         uint64_t now, old = seen;
 
         if (by_page && i % 2) {
-            asm volatile("lfence" ::: "memory");
+            asm volatile("lfence" : : : "memory");
             if (!page_time(&now)) {
                 return;
             }

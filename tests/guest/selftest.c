@@ -7,18 +7,13 @@
 
 #include "guest.h"
 
-static uint64_t code_page(const void *bytes, size_t n)
-{
-    return (uintptr_t)memcpy(page_alloc(), bytes, n);
-}
+/* A page of code, from a string literal of its bytes */
+#define CODE(bytes) ((uintptr_t)memcpy(page_alloc(), bytes, sizeof(bytes)))
 
-#define CODE(...) code_page((const uint8_t[]){ __VA_ARGS__ }, \
-                            sizeof((const uint8_t[]){ __VA_ARGS__ }))
-
-#define OP_RET      0xC3
-#define OP_UD2      0x0F, 0x0B
-#define OP_VMCALL   0x0F, 0x01, 0xC1
-#define OP_VMMCALL  0x0F, 0x01, 0xD9
+#define OP_RET      "\xC3"
+#define OP_UD2      "\x0F\x0B"
+#define OP_VMCALL   "\x0F\x01\xC1"
+#define OP_VMMCALL  "\x0F\x01\xD9"
 
 TEST(selftest_exceptions, "-", .anywhere = true)
 {
@@ -37,12 +32,12 @@ TEST(selftest_exceptions, "-", .anywhere = true)
 TEST(selftest_user_mode, "-", .anywhere = true)
 {
     /* mov %rcx, %rax; ret -- and one that may not: cli; ret */
-    struct call c = { .target = CODE(0x48, 0x89, 0xC8, OP_RET), .rcx = 9 };
+    struct call c = { .target = CODE("\x48\x89\xC8" OP_RET), .rcx = 9 };
 
     call_safe(call_user, &c);
     CHECK_EQ(c.vector, NO_FAULT, "plain code");
     CHECK_EQ(c.rax, 9, "RAX");
-    c.target = CODE(0xFA, OP_RET);
+    c.target = CODE("\xFA" OP_RET);
     call_safe(call_user, &c);
     CHECK_EQ(c.vector, EXC_GP, "cli in user mode");
 }
@@ -50,7 +45,7 @@ TEST(selftest_user_mode, "-", .anywhere = true)
 TEST(selftest_compat_mode, "-", .anywhere = true)
 {
     /* inc %rax in 64-bit code, dec %eax; inc %eax in 32-bit code */
-    struct call c = { .target = CODE(0x48, 0xFF, 0xC0, OP_RET), .rax = 9 };
+    struct call c = { .target = CODE("\x48\xFF\xC0" OP_RET), .rax = 9 };
 
     call_safe(call_kernel64, &c);
     CHECK_EQ(c.rax, 10, "as 64-bit code");
@@ -67,9 +62,9 @@ TEST(selftest_real_mode, "-", .anywhere = true, .min_cpus = 2)
 {
     struct cpu *c = cpus[ncpus - 1];
 
-    memcpy((void *)LOW_PAGE, (const uint8_t[]){ OP_UD2 }, 2);
+    memcpy((void *)LOW_PAGE, OP_UD2, 2);
     CHECK_EQ(in_real_mode(c, LOW_PAGE, 0, 0), EXC_UD, "ud2");
-    memcpy((void *)LOW_PAGE, (const uint8_t[]){ OP_RET }, 1);
+    memcpy((void *)LOW_PAGE, OP_RET, 1);
     CHECK_EQ(in_real_mode(c, LOW_PAGE, 0, 0), REAL_MODE_OK, "ret");
 }
 
@@ -110,14 +105,14 @@ static bool stock_tcg(void)
 
 TEST(off_no_hypercall, "-", .without_hv = true)
 {
-    struct call c = { .target = CODE(OP_VMCALL, OP_RET) };
+    struct call c = { .target = CODE(OP_VMCALL OP_RET) };
 
     if (!stock_tcg()) {
         SKIP("VMCALL belongs to another hypervisor here");
     }
     call_safe(call_kernel64, &c);
     CHECK_EQ(c.vector, EXC_UD, "VMCALL");
-    c.target = CODE(OP_VMMCALL, OP_RET);
+    c.target = CODE(OP_VMMCALL OP_RET);
     call_safe(call_kernel64, &c);
     CHECK_EQ(c.vector, EXC_UD, "VMMCALL");
 }

@@ -45,7 +45,11 @@ static bool arrives(int sint)
 
 static const char *timer_name(int row)
 {
-    return (const char *[]){ "timer0", "timer1", "timer2", "timer3" }[row];
+    static const char *const names[] = {
+        "timer0", "timer1", "timer2", "timer3",
+    };
+
+    return names[row];
 }
 
 static void check_message(int timer, uint64_t not_before)
@@ -484,7 +488,7 @@ static void halt_until_message(void *unused)
         config(0, HV_STIMER_ENABLE | HV_STIMER_SINT(SINT));
         irq_disable();
         while (!slot_type(SINT)) {
-            asm volatile("sti; hlt; cli" ::: "memory");
+            asm volatile("sti; hlt; cli" : : : "memory");
         }
         irq_enable();
         check_message(0, 0);
@@ -511,7 +515,7 @@ static void halt_until_direct(void *unused)
         config(0, HV_STIMER_ENABLE | HV_STIMER_DIRECT |
                HV_STIMER_VECTOR(VECTOR));
         while (me->irqs[VECTOR] == before) {
-            asm volatile("sti; hlt; cli" ::: "memory");
+            asm volatile("sti; hlt; cli" : : : "memory");
         }
         irq_enable();
     }

@@ -10,7 +10,7 @@
 #define VECTOR  0x64
 #define LOWER   0x54
 
-static volatile uint32_t *assist;
+static SHARED uint32_t *assist;
 
 static void assist_on(void)
 {
@@ -40,8 +40,8 @@ static bool in_service(int vector)
     return apic_bit(APIC_ISR, vector);
 }
 
-static volatile int elided, trapped;
-static volatile uint32_t other_bits;
+static SHARED int elided, trapped;
+static SHARED uint32_t other_bits;
 
 static void protocol(struct trap *t)
 {
@@ -112,7 +112,7 @@ TEST(vpassist_sint, "VA-004,VA-007,VA-008",
     CHECK(elided + trapped == 20, "%d interrupts", elided + trapped);
 }
 
-static volatile bool set_at_entry, set_after_lower, pending_lower;
+static SHARED bool set_at_entry, set_after_lower, pending_lower;
 
 static void queue_lower(struct trap *t)
 {
@@ -181,8 +181,8 @@ TEST(vpassist_lower_first, "VA-004,VA-006", .need = { F_INTR_CTRL })
 }
 
 /* Nested: the inner one may be elided, the outer one's EOI then traps */
-static volatile bool outer_set_after_inner;
-static volatile bool outer_in_service;
+static SHARED bool outer_set_after_inner;
+static SHARED bool outer_in_service;
 
 static void outer(struct trap *t)
 {
@@ -216,7 +216,7 @@ TEST(vpassist_nested, "VA-011", .need = { F_INTR_CTRL })
 }
 
 /* An ordinary EOI with the bit set counts once */
-static volatile bool lower_in_service_in_high;
+static SHARED bool lower_in_service_in_high;
 
 static void plain_eoi(struct trap *t)
 {
@@ -256,7 +256,7 @@ TEST(vpassist_plain_eoi, "VA-009", .need = { F_INTR_CTRL })
 }
 
 /* The page comes and goes while an interrupt is being handled */
-static volatile int toggle_kind;
+static SHARED int toggle_kind;
 
 static void toggling(struct trap *t)
 {
@@ -311,7 +311,7 @@ TEST(vpassist_toggled, "VA-002,VA-010", .need = { F_INTR_CTRL })
 #define LEVEL       0x8000
 #define RTE_MASKED  0x10000
 
-static volatile bool level_set;
+static SHARED bool level_set;
 
 static void level_irq(struct trap *t)
 {

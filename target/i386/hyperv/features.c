@@ -167,6 +167,12 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(NESTED, EAX, 17) },
         .requires = FEAT_BIT(VAPIC),
     },
+    [HYPERV_FEAT_NESTED_GPA_FLUSH] = {
+        .prop = "hv-nested-gpa-flush",
+        .desc = "nested guest physical address flush",
+        .grants = { HV_RIGHT(NESTED, EAX, 18) },
+        .emulation_only = true,
+    },
     [HYPERV_FEAT_XMM_OUTPUT] = {
         .prop = "hv-xmm-output",
         .desc = "XMM fast hypercall output",
@@ -221,6 +227,9 @@ static const HvFeature hv_features[] = {
         .emulation_only = true,
     },
 };
+
+/* What Hyper-V itself says; more than a machine on TCG has */
+#define HV_MAX_VPS 2048
 
 /* Retries that suit a spinlock whose holder may not be running */
 #define HV_DEFAULT_SPINLOCKS 0x1fff
@@ -383,7 +392,17 @@ static void hv_cpuid_fill(X86CPU *cpu, uint32_t cpuid[HV_CPUID_LEAVES][4],
         cpuid[4][R_EAX] |= HV_NO_NONARCH_CORESHARING;
     }
 
+    /*
+     * -1 means to Windows that masks of 64 VPs will not do, so that the flush
+     * that takes one must not be recommended beside it ("Requirements for
+     * Implementing the Microsoft Hypervisor Interface").  Linux uses no flush
+     * at all without that bit; so say a number, as Hyper-V does.
+     */
     cpuid[5][R_EAX] = cpu->hv_max_vps;
+    if (cpu->hv_max_vps == -1 &&
+        (cpuid[4][R_EAX] & HV_REMOTE_TLB_FLUSH_RECOMMENDED)) {
+        cpuid[5][R_EAX] = HV_MAX_VPS;
+    }
     cpuid[5][R_EBX] = cpu->hyperv_limits[0];
     cpuid[5][R_ECX] = cpu->hyperv_limits[1];
     cpuid[5][R_EDX] = cpu->hyperv_limits[2];

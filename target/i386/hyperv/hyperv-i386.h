@@ -46,10 +46,14 @@ void hv_cpuid_features(X86CPU *cpu, uint32_t index, uint32_t *edx);
 
 /**
  * hv_msr_owned: is @msr one that hv_msr_read() and hv_msr_write() decide on?
+ *
+ * The synthetic range, and the number that some editions of the TLFS print as
+ * an MSR although it is a register for hypercalls (HvRegisterVsmCapabilities).
  */
 static inline bool hv_msr_owned(X86CPU *cpu, uint32_t msr)
 {
-    return unlikely(cpu->hv_vp) && msr >= 0x40000000 && msr <= 0x40001fff;
+    return unlikely(cpu->hv_vp) &&
+           ((msr >= 0x40000000 && msr <= 0x40001fff) || msr == 0x000d0006);
 }
 
 /**

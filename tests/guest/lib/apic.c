@@ -14,9 +14,9 @@
 #define BASE_ENABLE     (1 << 11)
 #define LVT_MASKED      0x10000
 
-static volatile uint32_t *mmio(unsigned reg)
+static SHARED uint32_t *mmio(unsigned reg)
 {
-    return (volatile uint32_t *)(uintptr_t)(APIC_MMIO + reg);
+    return (SHARED uint32_t *)(uintptr_t)(APIC_MMIO + reg);
 }
 
 uint32_t apic_read(unsigned reg)
@@ -101,7 +101,7 @@ void apic_init_cpu(bool x2apic)
 
 void ioapic_write(unsigned pin, uint32_t low, uint32_t high)
 {
-    volatile uint32_t *io = (volatile uint32_t *)IOAPIC_MMIO;
+    SHARED uint32_t *io = (SHARED uint32_t *)IOAPIC_MMIO;
 
     io[0] = 0x11 + 2 * pin;
     io[4] = high;

@@ -9,7 +9,7 @@
 #define COM1        0x3F8
 #define EXIT_PORT   0xF4        /* isa-debug-exit */
 
-static volatile int lock;
+static SHARED int lock;
 
 /*
  * Taken with interrupts off, so that a handler that reports something does

@@ -21,6 +21,12 @@
 #define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
 #define MAX_CPUS        256
 
+/*
+ * What handlers and other CPUs read or write while a test runs.  Access is
+ * atomic as it is naturally aligned, and x86 keeps the order of stores.
+ */
+#define SHARED volatile
+
 /* string.c */
 void *memset(void *d, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n);
@@ -79,23 +85,23 @@ struct cpu {
     uint32_t apic_id;
     uint32_t vp;                /* VP index, or id when it is not known */
     bool x2apic;
-    volatile bool online;
+    SHARED bool online;
 
     /* The last exception that was caught here */
-    volatile int fault_vector;
+    SHARED int fault_vector;
     uint64_t fault_error, fault_addr;
 
     /* An exception nobody expects ends the test that raised it */
     void *abort_buf[5];
     bool abort_set;
 
-    void (*volatile work)(void *);
+    void (*SHARED work)(void *);
     void *work_arg;
-    volatile bool busy;
+    SHARED bool busy;
 
     bool hv_dirty;              /* a test ran here; state to be put back */
     void *simp, *siefp, *assist;
-    volatile uint32_t irqs[256];
+    SHARED uint32_t irqs[256];
 };
 _Static_assert(offsetof(struct cpu, recover_rip) == CPU_RECOVER_RIP, "");
 _Static_assert(offsetof(struct cpu, recover_rsp) == CPU_RECOVER_RSP, "");
@@ -145,22 +151,22 @@ static inline uint32_t inl(uint16_t port)
 
 static inline void cpu_relax(void)
 {
-    asm volatile("pause" ::: "memory");
+    asm volatile("pause" : : : "memory");
 }
 
 static inline void barrier(void)
 {
-    asm volatile("" ::: "memory");
+    asm volatile("" : : : "memory");
 }
 
 static inline void irq_enable(void)
 {
-    asm volatile("sti; nop" ::: "memory");
+    asm volatile("sti; nop" : : : "memory");
 }
 
 static inline void irq_disable(void)
 {
-    asm volatile("cli" ::: "memory");
+    asm volatile("cli" : : : "memory");
 }
 
 static inline bool irq_save(void)
@@ -272,7 +278,6 @@ void call_safe(void (*how)(struct call *), struct call *c);
 #define PTE_PS  0x080ull
 #define PTE_G   0x100ull
 
-extern uint64_t boot_pml4[512];
 void mem_init(void);
 void *page_alloc(void);                 /* one zeroed page, VA == PA */
 void *pages_alloc(unsigned n, uint64_t align);
@@ -341,7 +346,6 @@ void ioapic_write(unsigned pin, uint32_t low, uint32_t high);
 /* smp.c */
 extern struct cpu *cpus[MAX_CPUS];
 extern int ncpus;
-extern uint64_t multiboot_info;
 
 struct cpu *cpu_bootstrap(void);
 void smp_init(bool x2apic);
@@ -375,7 +379,8 @@ uint64_t hv_call(uint64_t control, const void *in, void *out);
 uint64_t hv_call_gpa(uint64_t control, uint64_t in, uint64_t out);
 uint64_t hv_call_fast(uint64_t control, uint64_t rdx, uint64_t r8);
 uint64_t hv_call_xmm(uint64_t control, void *block);    /* 112 bytes, in, out */
-uint64_t hv_call_with(struct call *c, uint64_t control, void (*how)(struct call *));
+uint64_t hv_call_with(struct call *c, uint64_t control,
+                      void (*how)(struct call *));
 uint64_t ref_now(void);
 
 void synic_on(void);

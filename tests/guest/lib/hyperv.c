@@ -147,7 +147,7 @@ void sint_set(int sint, uint64_t v)
 
 bool event_flag(int sint, int flag)
 {
-    volatile uint8_t *p = this_cpu()->siefp;
+    SHARED uint8_t *p = this_cpu()->siefp;
 
     return p[256 * sint + flag / 8] >> flag % 8 & 1;
 }

@@ -5,8 +5,7 @@
  */
 
 #include "guest.h"
-
-extern uint8_t image_end[];
+#include "symbols.h"
 
 static uint64_t next_page, end_of_ram;
 static uint64_t next_va = 1ull << 39;       /* the second PML4 entry on */

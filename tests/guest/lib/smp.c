@@ -5,14 +5,10 @@
  */
 
 #include "guest.h"
+#include "symbols.h"
 
 struct cpu *cpus[MAX_CPUS];
 int ncpus;
-
-extern uint8_t trampoline_start[], trampoline_end[];
-extern uint32_t t_real_target, t_real_eax, t_real_edx, t_real_vector;
-extern uint64_t ap_stacks;
-extern uint32_t ap_next_slot;
 
 static bool use_x2apic;
 
@@ -44,9 +40,6 @@ struct cpu *cpu_bootstrap(void)
     c->online = true;
     return c;
 }
-
-/* Called from boot.S */
-void ap_main(int slot);
 
 void ap_main(int slot)
 {
@@ -81,7 +74,7 @@ void ap_main(int slot)
             c->work = NULL;
             __atomic_store_n(&c->busy, false, __ATOMIC_RELEASE);
         } else {
-            asm volatile("sti; hlt" ::: "memory");
+            asm volatile("sti; hlt" : : : "memory");
         }
     }
 }
@@ -95,9 +88,9 @@ static void short_delay(void)
 }
 
 /* Where a variable of the trampoline lies in its copy */
-static volatile uint32_t *low(uint32_t *var)
+static SHARED uint32_t *low(uint32_t *var)
 {
-    return (volatile uint32_t *)(TRAMPOLINE + (uintptr_t)var -
+    return (SHARED uint32_t *)(TRAMPOLINE + (uintptr_t)var -
                                  (uintptr_t)trampoline_start);
 }
 

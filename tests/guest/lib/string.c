@@ -51,7 +51,7 @@ bool str_equal(const char *a, const char *b)
 
 bool is_filled(const void *p, uint8_t byte, size_t n)
 {
-    const volatile uint8_t *x = p;
+    const SHARED uint8_t *x = p;
 
     for (; n; n--, x++) {
         if (*x != byte) {

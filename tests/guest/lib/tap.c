@@ -5,15 +5,14 @@
  */
 
 #include "guest.h"
-
-extern const struct test tests_start[], tests_end[];
+#include "symbols.h"
 
 static char cmdline[1024];
 static int number, failures;
 static const struct test *current;
 
 /* Of the current test; any CPU may fail it */
-static volatile int failed_checks;
+static SHARED int failed_checks;
 static bool skipped;
 static char skip_reason[160];
 
@@ -230,9 +229,10 @@ static bool runnable(const struct test *t)
         unsigned f = t->need[i];
 
         if (!has(f)) {
-            test_skip("not granted: leaf 0x4000000%x E%sX bit %d", f >> 8 & 15,
-                      (const char *[]){ "A", "B", "C", "D" }[f >> 5 & 3],
-                      f & 31);
+            static const char *const regs[] = { "EAX", "EBX", "ECX", "EDX" };
+
+            test_skip("not granted: leaf 0x4000000%x %s bit %d", f >> 8 & 15,
+                      regs[f >> 5 & 3], f & 31);
             return false;
         }
     }
@@ -335,9 +335,6 @@ static void banner(void)
         }
     }
 }
-
-/* Called from boot.S */
-void bsp_main(void);
 
 void bsp_main(void)
 {

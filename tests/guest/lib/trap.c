@@ -5,18 +5,10 @@
  */
 
 #include "guest.h"
+#include "symbols.h"
 
 #define MSR_GS_BASE 0xC0000101
 #define GATE_INTERRUPT 0x8E
-
-extern uint8_t trap_stubs[], user_done[];
-extern uint64_t boot_gdt[6];
-
-struct ex_entry {
-    uint64_t insn, fixup;
-};
-
-extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 /* An instruction at label 1 that continues at label 2 when it faults */
 #define EX_TABLE                                    \
@@ -117,9 +109,6 @@ static void exception(struct trap *t)
     test_died("exception %lu, error 0x%lx, at 0x%lx, address 0x%lx, CPU %d",
               t->vector, t->error, t->rip, c->fault_addr, c->id);
 }
-
-/* Called from entry.S */
-void trap_dispatch(struct trap *t);
 
 void trap_dispatch(struct trap *t)
 {
