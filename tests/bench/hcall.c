@@ -16,10 +16,9 @@
 #define NO_SUCH_CALL    0x3f00
 #define CALLS           1000000u
 
-asm(".section .multiboot, \"a\"\n"
+asm(".text\n"
     ".align 4\n"
     ".long 0x1badb002, 0, -0x1badb002\n"
-    ".text\n"
     ".globl _start\n"
     "_start: mov $stack + 4096, %esp\n"
     "call run\n"

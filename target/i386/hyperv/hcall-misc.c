@@ -43,6 +43,16 @@ uint16_t hv_hc_signal_event(HvHypercall *hc)
                                 lduw_le_p(hc->in + 4));
 }
 
+/* What a page holds beside the header of a debug data call */
+#define HV_DEBUG_MAX_DATA (HV_PAGE_SIZE - 8)
+
+/* Count or Options, which each of the debug calls begins with */
+static uint32_t hv_debug_word(HvHypercall *hc)
+{
+    return address_space_ldl_le(&address_space_memory, hc->in_gpa,
+                                MEMTXATTRS_UNSPECIFIED, NULL);
+}
+
 uint16_t hv_hc_post_debug_data(HvHypercall *hc)
 {
     return hyperv_hcall_post_dbg_data(hc->in_gpa, hc->out_gpa, false);
@@ -50,11 +60,18 @@ uint16_t hv_hc_post_debug_data(HvHypercall *hc)
 
 uint16_t hv_hc_retrieve_debug_data(HvHypercall *hc)
 {
+    if (hv_debug_word(hc) > HV_DEBUG_MAX_DATA) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
     return hyperv_hcall_retreive_dbg_data(hc->in_gpa, hc->out_gpa, false);
 }
 
 uint16_t hv_hc_reset_debug_session(HvHypercall *hc)
 {
+    if (!(hv_debug_word(hc) & (HV_DEBUG_PURGE_INCOMING_DATA |
+                               HV_DEBUG_PURGE_OUTGOING_DATA))) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
     return hyperv_hcall_reset_dbg_session(hc->out_gpa);
 }
 
