@@ -30,10 +30,12 @@ void hv_reftime_fill_page(void *page, uint32_t khz)
 
     /* The guest reads nothing while the sequence says that it is invalid */
     stl_le_p(&p->tsc_sequence, HV_REFERENCE_TSC_SEQUENCE_INVALID);
+    /* ...and sees that before any of the new values... */
     smp_wmb();
     stl_le_p(&p->reserved, 0);
     stq_le_p(&p->tsc_scale, hv_reftime_scale(khz));
     stq_le_p(&p->tsc_offset, 0);
+    /* ...and these before the sequence that makes them valid */
     smp_wmb();
     stl_le_p(&p->tsc_sequence, 1);
 }

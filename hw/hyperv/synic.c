@@ -102,6 +102,7 @@ static void hv_synic_deliver(HvVtl *vtl, unsigned sint)
          */
         qatomic_or(&slot->header.message_flags, HV_MESSAGE_FLAG_PENDING);
         hv_overlay_dirty(&s->simp_page);
+        /* Pairs with whatever the guest has between its two accesses */
         smp_mb();
         if (qatomic_read(&slot->header.message_type) != 0) {
             vtl->vp->synic_stats.messages_deferred++;

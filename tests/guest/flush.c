@@ -339,7 +339,7 @@ TEST_ROWS(flush_spinning_vps,
     if (lacking) {
         SKIP("needs %s", lacking);
     }
-    watch_rounds(m, 20, PTE_P | PTE_W);
+    watch_rounds(m, 8, PTE_P | PTE_W);
 }
 
 TEST_ROWS(flush_global_mapping, "FL-015,FL-005", ARRAY_SIZE(methods),

@@ -56,7 +56,7 @@ TEST(hypercall_page_is_a_function, "HC-048,HC-056", .need = { F_HYPERCALL })
     CHECK_EQ(c.rsp_delta, 0, "RSP after the call");
 }
 
-TEST(hypercall_page_is_constant, "HC-055,PC-036", .need = { F_HYPERCALL })
+TEST(hypercall_page_is_constant, "HC-055", .need = { F_HYPERCALL })
 {
     uint8_t *copy = page_alloc();
 
@@ -93,7 +93,7 @@ TEST(hypercall_page_is_filled, "-", .need = { F_HYPERCALL })
     CHECK(used < 256, "%d bytes before the filling of int3", used);
 }
 
-TEST(hypercall_page_out_of_range, "HC-049,MS-012", .need = { F_HYPERCALL })
+TEST(hypercall_page_out_of_range, "HC-049", .need = { F_HYPERCALL })
 {
     uint64_t before = hv_rd(HV_MSR_HYPERCALL);
 
@@ -610,7 +610,7 @@ TEST(hypercall_x86, "HC-018,HC-020,HC-038", .need = { F_HYPERCALL })
              HV_INVALID_INPUT, "EDX is the upper half of the control word");
 }
 
-TEST(hypercall_x86_reps, "HC-020,HC-034",
+TEST(hypercall_x86_reps, "HC-020,HC-033",
      .need = { F_HYPERCALL, F_HINT_REMOTE_FLUSH })
 {
     struct call c = { 0 };
@@ -709,7 +709,7 @@ TEST(hypercall_cpu_management, "HC-076", .need = { F_HYPERCALL },
     CHECK(is_filled(out, 0, PAGE_SIZE), "output written");
 }
 
-TEST(hypercall_root_calls, "HC-076,VM-001,VM-007,VM-082",
+TEST(hypercall_root_calls, "HC-076,VM-001,VM-007",
      .need = { F_HYPERCALL })
 {
     /* Calls of a root or parent partition, as listed by the TLFS */

@@ -306,7 +306,7 @@ static void reset_by(struct cpu *c)
     CHECK(false, "no reset");
 }
 
-TEST(reset, "MS-008,HC-051,CP-025,MS-022,SY-001,ST-001,CP-009",
+TEST(reset, "MS-008,HC-051,CP-025,MS-022,SY-001,ST-001",
      .need = { F_RESET }, .explicit = true)
 {
     reset_by(this_cpu());
@@ -350,7 +350,7 @@ static void crash_here(void *unused)
     crash_with(p, HV_CRASH_NOTIFY);
 }
 
-TEST(crash, "CR-004,CR-005,CR-006,CR-007,CR-008,CR-009,CR-010,CR-011,CR-012",
+TEST(crash, "CR-004,CR-006,CR-007,CR-008,CR-009,CR-010,CR-011,CR-012",
      .need = { F_CRASH }, .explicit = true)
 {
     static const char text[] = "conformance guest: this is a drill\n";

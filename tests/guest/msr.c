@@ -378,7 +378,7 @@ TEST(msr_crash_parameters, "CR-002,CR-003,CR-007", .need = { F_CRASH })
              "CRASH_CTL after writing 0");
 }
 
-TEST(msr_reenlightenment, "NE-023,NE-025,MS-029", .need = { F_REENLIGHTENMENT })
+TEST(msr_reenlightenment, "MS-029", .need = { F_REENLIGHTENMENT })
 {
     uint64_t v = 0x40 | HV_REENLIGHTEN_ENABLE | (uint64_t)cpus[0]->vp << 32;
 
@@ -393,7 +393,7 @@ TEST(msr_reenlightenment, "NE-023,NE-025,MS-029", .need = { F_REENLIGHTENMENT })
     CHECK_EQ(hv_rd(HV_MSR_TSC_EMULATION_STATUS), 0, "TSC_EMULATION_STATUS");
 }
 
-TEST(msr_tsc_invariant, "MS-030,CP-042", .need = { F_TSC_INVARIANT })
+TEST(msr_tsc_invariant, "MS-030", .need = { F_TSC_INVARIANT })
 {
     if (!hv_rd(HV_MSR_TSC_INVARIANT)) {
         CHECK_EQ(cpuid(0x80000007).reg[R_EDX] >> 8 & 1, 0,

@@ -42,7 +42,7 @@ static bool page_time(uint64_t *time)
     return true;
 }
 
-TEST(reftime_counter, "RT-001,RT-002,RT-003,MS-010", .need = { F_REF_COUNTER })
+TEST(reftime_counter, "RT-001,RT-002,MS-010", .need = { F_REF_COUNTER })
 {
     uint64_t first = ref_now(), last = first;
 

@@ -208,7 +208,11 @@ static const HvFeature hv_features[] = {
         .prop = "hv-partition-id",
         .desc = "partition id",
         .grants = { HV_RIGHT(FEATURES, EBX, 1) },
-        /* the Requirements document wants it clear in an ordinary guest */
+        /*
+         * The Requirements document wants it clear in an ordinary guest, and
+         * Linux crashes with it unless it is the root partition.
+         */
+        .not_passthrough = true,
         .emulation_only = true,
     },
     [HYPERV_FEAT_SINT_POLLING] = {
