@@ -149,6 +149,8 @@ static void hv_partition_init(Object *obj)
 
     qemu_mutex_init(&p->lock);
     qemu_mutex_init(&p->connections_lock);
+    qemu_mutex_init(&p->tlb_lock);
+    qemu_cond_init(&p->tlb_cond);
     QLIST_INIT(&p->connections);
 }
 
@@ -159,6 +161,8 @@ static void hv_partition_finalize(Object *obj)
     hv_port_cleanup(p);
     g_free(p->vps);
     g_free(p->crash_message);
+    qemu_cond_destroy(&p->tlb_cond);
+    qemu_mutex_destroy(&p->tlb_lock);
     qemu_mutex_destroy(&p->connections_lock);
     qemu_mutex_destroy(&p->lock);
 }

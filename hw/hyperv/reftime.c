@@ -33,6 +33,10 @@ void hv_reftime_fill_page(void *page, uint32_t khz)
     /* ...and sees that before any of the new values... */
     smp_wmb();
     stl_le_p(&p->reserved, 0);
+    if (khz <= HV_REFTIME_KHZ) {
+        /* The scale would not fit; the guest uses the MSR */
+        return;
+    }
     stq_le_p(&p->tsc_scale, hv_reftime_scale(khz));
     stq_le_p(&p->tsc_offset, 0);
     /* ...and these before the sequence that makes them valid */

@@ -614,13 +614,23 @@ static void test_tsc_page(const void *data)
         /* from a nanosecond to days */
         step = 1 + (g_rand_int(rand) >> g_rand_int_range(rand, 0, 32)) *
                    (i > 200 ? 100000ull : 1);
-        qtest_clock_step(s, step);
         t += step;
+        qhv_clock_set(s, t);
     }
     qtest_quit(s);
 }
 
-/* RT-012, RT-013, MS-011, RT-009: the page as an overlay */
+/* RT-009: a TSC that is too slow for the format makes no valid page */
+static void test_tsc_slow(void)
+{
+    QTestState *s = qhv_start(1, "hv-time,tsc-frequency=10000000", NULL);
+
+    qhv_set(s, 0, MSR_REFERENCE_TSC, QHV_TSC | 1);
+    g_assert_cmphex(qtest_readl(s, QHV_TSC), ==, 0);
+    qtest_quit(s);
+}
+
+/* RT-012, RT-013, MS-011: the page as an overlay */
 static void test_tsc_overlay(void)
 {
     QTestState *s = qhv_start(2, "hv-time", NULL);
@@ -649,7 +659,7 @@ int main(int argc, char **argv)
 {
     static const unsigned khz[] = {
         0, 1000000, 2000000, 2400000, 3300000, 1999999, 2893202, 3333333,
-        10000, 4294967,
+        10001, 4294967,
     };
     unsigned i;
 
@@ -682,7 +692,8 @@ int main(int argc, char **argv)
 
         qtest_add_data_func(path, GUINT_TO_POINTER(khz[i]), test_tsc_page);
     }
-    qtest_add_func("hyperv/reftime/overlay/RT-009/RT-012/RT-013/MS-011",
+    qtest_add_func("hyperv/reftime/tsc-slow/RT-009", test_tsc_slow);
+    qtest_add_func("hyperv/reftime/overlay/RT-012/RT-013/MS-011",
                    test_tsc_overlay);
     return g_test_run();
 }

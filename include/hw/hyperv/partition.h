@@ -194,6 +194,11 @@ struct HvPartition {
     unsigned nr_vps;            /* size of @vps, not their number */
     HvVp **vps;
 
+    /* VPs that sleep until others have dropped translations; accel-tcg.c */
+    QemuMutex tlb_lock;
+    QemuCond tlb_cond;
+    unsigned tlb_waiters;
+
     QemuMutex connections_lock;
     QLIST_HEAD(, HvConnection) connections;
 };

@@ -20,8 +20,12 @@
 #include "tcg/helper-tcg.h"
 #include "trace.h"
 
-/* Turns of the waiting loop before the host may run something else */
-#define HV_FLUSH_SPINS 2000
+/*
+ * Turns of the waiting loop before it sleeps, and for how long at most: what
+ * is waited for takes microseconds, unless the host runs something else.
+ */
+#define HV_FLUSH_SPINS 500
+#define HV_FLUSH_SLEEP_MS 1
 
 #define HV_ALL_MMU_INDEXES ((1u << NB_MMU_MODES) - 1)
 
@@ -37,6 +41,16 @@ static void hv_tcg_flush_ranges(CPUState *cs, const HvGvaRange *ranges,
     for (i = 0; i < nr; i++) {
         tlb_flush_range_by_mmuidx(cs, ranges[i].gva, ranges[i].len,
                                   HV_ALL_MMU_INDEXES, TARGET_LONG_BITS);
+    }
+}
+
+static void hv_tcg_flush_wake(HvPartition *p)
+{
+    /* Pairs with hv_tcg_flush_sleep() */
+    smp_mb();
+    if (qatomic_read(&p->tlb_waiters)) {
+        QEMU_LOCK_GUARD(&p->tlb_lock);
+        qemu_cond_broadcast(&p->tlb_cond);
     }
 }
 
@@ -58,6 +72,7 @@ static void hv_tcg_flush_pending(HvVp *vp)
     if (asked != vp->tlb.done) {
         hv_tcg_flush_ranges(vp->cs, ranges, nr);
         qatomic_store_release(&vp->tlb.done, asked);
+        hv_tcg_flush_wake(vp->partition);
     }
 }
 
@@ -86,6 +101,8 @@ static uint64_t hv_tcg_flush_ask(HvVp *vp, const HvGvaRange *ranges,
     }
     if (!qatomic_xchg(&vp->tlb.work_queued, true)) {
         async_run_on_cpu(vp->cs, hv_tcg_flush_work, RUN_ON_CPU_HOST_PTR(vp));
+        /* it may be asleep, waiting for us */
+        hv_tcg_flush_wake(vp->partition);
     }
     return asked;
 }
@@ -106,6 +123,31 @@ static bool hv_tcg_flush_done(HvVp *vp, uint64_t asked)
     }
     /* With one thread for all, work comes before any CPU's next turn */
     return qatomic_read(&cs->halted) || !qemu_tcg_mttcg_enabled();
+}
+
+/*
+ * Leave the host's CPU to those that are waited for: until one of them is
+ * done, or somebody asks something of us.
+ */
+static void hv_tcg_flush_sleep(HvVp *self, const uint64_t *asked)
+{
+    HvPartition *p = self->partition;
+    bool wait = true;
+    unsigned i;
+
+    QEMU_LOCK_GUARD(&p->tlb_lock);
+    qatomic_set(&p->tlb_waiters, p->tlb_waiters + 1);
+    /* Pairs with hv_tcg_flush_wake() */
+    smp_mb();
+    for (i = 0; i < p->nr_vps && wait; i++) {
+        HvVp *vp = asked[i] ? hv_partition_vp(p, i) : NULL;
+
+        wait = !vp || !hv_tcg_flush_done(vp, asked[i]);
+    }
+    if (wait && !qatomic_read(&self->tlb.work_queued)) {
+        qemu_cond_timedwait(&p->tlb_cond, &p->tlb_lock, HV_FLUSH_SLEEP_MS);
+    }
+    qatomic_set(&p->tlb_waiters, p->tlb_waiters - 1);
 }
 
 /*
@@ -168,7 +210,7 @@ static void hv_tcg_flush_tlb(HvVp *self, const unsigned long *vps,
         if (++spins < HV_FLUSH_SPINS) {
             cpu_relax();
         } else {
-            g_thread_yield();
+            hv_tcg_flush_sleep(self, asked);
         }
     } while (true);
 }

@@ -49,6 +49,25 @@ static void hv_print_guest_os(Monitor *mon, const HypervGuestOs *os)
     monitor_printf(mon, "%s\n", os->open_source ? " (open source)" : "");
 }
 
+/* The text is the guest's: it may be anything but a command to a terminal */
+static void hv_print_crash_message(Monitor *mon, const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    char **line, *c;
+
+    monitor_printf(mon, "crash message:\n");
+    for (line = lines; *line; line++) {
+        for (c = *line; *c; c++) {
+            if (!g_ascii_isprint(*c)) {
+                *c = '.';
+            }
+        }
+        if (**line) {
+            monitor_printf(mon, "    %s\n", *line);
+        }
+    }
+}
+
 /* SINTs and timers have lines of their own, with their MSRs */
 static bool hv_msr_printed_elsewhere(const char *name)
 {
@@ -162,11 +181,13 @@ static void hv_print_vp(Monitor *mon, const HypervVp *vp)
 
 static void hv_print_partition(Monitor *mon, const HypervInfo *info)
 {
-    monitor_printf(mon, "Hyper-V partition on %s, %zu virtual processors\n",
-                   info->port, QAPI_LIST_LENGTH(info->vps));
+    size_t nr_vps = QAPI_LIST_LENGTH(info->vps);
+
+    monitor_printf(mon, "Hyper-V partition on %s, %zu virtual processor%s\n",
+                   info->port, nr_vps, nr_vps == 1 ? "" : "s");
     hv_print_guest_os(mon, info->guest_os);
     if (info->crash_message) {
-        monitor_printf(mon, "crash message: %s\n", info->crash_message);
+        hv_print_crash_message(mon, info->crash_message);
     }
     hv_print_words(mon, "privileges", info->privileges);
     hv_print_words(mon, "features", info->features);
