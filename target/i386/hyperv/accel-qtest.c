@@ -2,6 +2,8 @@
  * Hyper-V guest interface: the qtest port, for a machine that executes no
  * instruction, and its commands
  *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * A test does with them what a CPU would do: access synthetic MSRs, execute
  * CPUID and hypercalls, take and end interrupts.  All of it happens on the
  * thread of the VP.  Numbers are answered in hexadecimal, an exception by its
@@ -34,8 +36,6 @@
  *   hv_route_flag ID FLAG               OK ERRNO
  *   hv_route_signal ID                  OK ERRNO
  *   hv_route_status ID                  OK CALLBACKS ERRNO
- *
- * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
