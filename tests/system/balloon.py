@@ -31,7 +31,7 @@ def reaches(what, value, good):
 def balloon():
     # Linux ignores the balloon of a machine that offers hibernation
     s4 = ('-global', 'PIIX4_PM.disable_s4=1')
-    with vm.VM(mem='768M', args=s4) as v:
+    with vm.VM(mem='768M', args=s4, reboot=True) as v:
         full = total(v)
 
         def actual():

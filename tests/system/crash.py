@@ -11,7 +11,7 @@ import vm
 def crash():
     # what Linux writes into HV_X64_MSR_GUEST_OS_ID: open source, Linux
     linux = 0x8100
-    with vm.VM(args=('-action', 'panic=pause')) as v:
+    with vm.VM(args=('-action', 'panic=pause'), reboot=True) as v:
         with tap.case('a panic in the guest arrives as GUEST_PANICKED'):
             guest_id = int(v.out('msr 0 0x40000000'), 16)
             assert guest_id >> 48 == linux, hex(guest_id)

@@ -16,7 +16,7 @@ def good(v):
 
 def reset():
     # hv-reset is not a part of hv-default everywhere
-    with vm.VM(cpu=f'{vm.HV},hv-reset=on') as v:
+    with vm.VM(cpu=f'{vm.HV},hv-reset=on', reboot=True) as v:
         with tap.case('the first boot'):
             good(v)
         with tap.case('HV_X64_MSR_RESET = 0 does nothing'):

@@ -39,7 +39,7 @@ def snapshot(kernel, smp):
     what = f'{kernel}, {smp} CPUs'
     with tempfile.TemporaryDirectory() as folder:
         drive = ('-drive', f'if=none,format=qcow2,file={disk(folder)}')
-        with vm.VM(kernel, smp=smp, args=drive) as v:
+        with vm.VM(kernel, smp=smp, args=drive, reboot=True) as v:
             t = ticks.Ticks(v)
             for n in range(ROUNDS):
                 with tap.case(f'{what}: loadvm under load, round {n + 1}'):

@@ -108,11 +108,13 @@ class Console:
 class VM:
     """kernel: cloud or generic; cpu: the -cpu of QEMU; args: more of QEMU's.
 
+    Unless reboot is set, a guest that reboots ends QEMU: it has crashed.
     vm.log names a file that keeps the console after the test.
     """
 
     def __init__(self, kernel='cloud', cpu=None, smp=2, mem='384M', append='',
-                 devices=None, args=(), wait=True, incoming=None):
+                 devices=None, args=(), wait=True, incoming=None,
+                 reboot=False):
         image, initrd = guest(kernel)
         cpu = cpu or HV
         devices = VMBUS if devices is None else devices
@@ -130,6 +132,8 @@ class VM:
             '-kernel', image, '-initrd', initrd, '-append',
             f'console=ttyS0 quiet panic=-1 MODE=test {append}'.strip(),
             *devices, *args]
+        if not reboot:
+            argv += ['-no-reboot']
         if incoming:
             argv += ['-incoming', incoming]
         logs = os.path.join(build(), 'guest', 'logs')
