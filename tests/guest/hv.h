@@ -75,6 +75,7 @@
 #define F_HINT_CLUSTER_IPI      FEAT(4, R_EAX, 10)
 #define F_HINT_EX_MASKS         FEAT(4, R_EAX, 11)
 #define F_HINT_EVMCS            FEAT(4, R_EAX, 14)
+#define F_NESTED_DIRECT         FEAT(10, R_EAX, 17)
 #define F_NESTED_GPA_FLUSH      FEAT(10, R_EAX, 18)
 
 /* Synthetic MSRs */

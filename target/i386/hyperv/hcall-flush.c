@@ -184,7 +184,12 @@ uint16_t hv_hc_flush_gpa(HvHypercall *hc)
 {
     DECLARE_BITMAP(vps, HV_VP_SET_VPS);
     uint64_t root = ldq_le_p(hc->in);
+    CPUX86State *env = &X86_CPU(hc->vp->cs)->env;
 
+    if (!(env->efer & MSR_EFER_SVME)) {
+        /* no hypervisor, hence no nested guest */
+        return HV_STATUS_INVALID_VP_STATE;
+    }
     if (ldq_le_p(hc->in + 8) ||
         (root >> X86_CPU(hc->vp->cs)->phys_bits)) {
         return HV_STATUS_INVALID_PARAMETER;

@@ -103,7 +103,7 @@ typedef struct HvHypercall {
     uint64_t in_gpa;
     uint64_t out_gpa;
     bool fast;
-    bool l2;            /* of a nested guest, handled on its hypervisor's behalf */
+    bool l2;            /* of a nested guest, whose hypervisor leaves it to us */
     unsigned var_words;
     unsigned rep_count;
     unsigned rep_start;
