@@ -25,7 +25,7 @@ typedef struct HvFeature {
     bool recommended;           /* part of hv-default */
     bool not_passthrough;       /* a tool for debugging, not an enlightenment */
     bool emulation_only;        /* QEMU's KVM code has no such flag */
-    const char *refused;        /* why there is none without the kernel's help */
+    const char *refused;        /* why the emulation has none */
 } HvFeature;
 
 /* Names and dependencies are those of QEMU's KVM code */
