@@ -103,7 +103,7 @@ typedef struct HvHypercall {
     uint64_t in_gpa;
     uint64_t out_gpa;
     bool fast;
-    bool l2;            /* a nested guest's, which its hypervisor leaves to us */
+    bool l2;            /* a nested guest's, left to us by its hypervisor */
     unsigned var_words;
     unsigned rep_count;
     unsigned rep_start;
