@@ -41,7 +41,9 @@ FLAGS = [
     ('hv-enforce-cpuid', [], ()),
     (f'{STIMER},hv-relaxed,hv-vapic,hv-runtime,hv-syndbg',
      ['clocksource', 'clockevent'], BRIDGE),
-    ('hv-passthrough', ['clocksource', 'clockevent'], BRIDGE),
+    # hv-tsc-invariant is part of it, with which Linux prefers its own tsc clock
+    ('hv-passthrough', ['clockevent', 'vmbus'], BRIDGE),
+    ('hv-time,hv-tsc-invariant', [], ()),
 ]
 
 
