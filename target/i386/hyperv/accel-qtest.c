@@ -16,9 +16,10 @@
  *   hv_hypercall VP MODE CONTROL INPUT OUTPUT [XMM...]
  *                                       OK RESULT INPUT OUTPUT CHANGED XMM...
  *                                       | OK UD
- *     MODE is 64 or 32 (kernel), real, vm86, user or compat (32-bit code in a
- *     64-bit kernel); XMM are halves of registers, lower first; CHANGED is a
- *     mask of other registers that the call has changed
+ *     MODE is 64 or 32 (kernel), svm (64, able to run guests of its own), real,
+ *     vm86, user or compat (32-bit code in a 64-bit kernel); XMM are halves of
+ *     registers, lower first; CHANGED is a mask of other registers that the
+ *     call has changed
  *   hv_rdapic VP REG                    OK VALUE
  *   hv_wrapic VP REG VALUE              OK
  *     REG is the offset of an APIC register divided by 16
@@ -113,19 +114,23 @@ static void hv_qtest_rdtsc(HvQtestCommand *c)
 /* The processor's mode, as far as hypercalls look at it */
 static void hv_qtest_set_mode(CPUX86State *env, const char *mode)
 {
-    bool long_mode = g_str_equal(mode, "64") || g_str_equal(mode, "user") ||
-                     g_str_equal(mode, "compat");
+    bool svm = g_str_equal(mode, "svm");
+    bool long_mode = svm || g_str_equal(mode, "64") ||
+                     g_str_equal(mode, "user") || g_str_equal(mode, "compat");
 
     env->cr[0] |= CR0_PE_MASK;
     env->eflags &= ~VM_MASK;
-    env->efer &= ~MSR_EFER_LMA;
+    env->efer &= ~(MSR_EFER_LMA | MSR_EFER_SVME);
     env->hflags &= ~(HF_CPL_MASK | HF_CS64_MASK | HF_LMA_MASK);
     env->hflags |= HF_PE_MASK;
     if (long_mode) {
         env->efer |= MSR_EFER_LMA;
         env->hflags |= HF_LMA_MASK;
     }
-    if (g_str_equal(mode, "64")) {
+    if (svm) {
+        env->efer |= MSR_EFER_SVME;
+    }
+    if (svm || g_str_equal(mode, "64")) {
         env->hflags |= HF_CS64_MASK;
     } else if (g_str_equal(mode, "user")) {
         env->hflags |= HF_CS64_MASK | 3;

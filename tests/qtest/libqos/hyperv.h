@@ -25,7 +25,7 @@
 #define QHV_PHYS_BITS       40
 
 /* All of hv-* that the accelerator has */
-#define QHV_ALL "hv-passthrough=on,hv-syndbg=on,hv-avic=off"
+#define QHV_ALL "hv-passthrough=on,hv-syndbg=on,hv-partition-id=on"
 
 /*
  * Numbers of the TLFS that tests need.  They are written down here from the
@@ -109,6 +109,7 @@
 #define ST_INVALID_PORT_ID          0x11
 #define ST_INVALID_CONNECTION_ID    0x12
 #define ST_INSUFFICIENT_BUFFERS     0x13
+#define ST_INVALID_VP_STATE         0x15
 #define ST_INVALID_SYNIC_STATE      0x18
 
 /* A hypercall that raised #UD rather than return a status */
