@@ -433,7 +433,7 @@ bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp)
     uint32_t vs[HV_CPUID_VS_LEAVES][4];
 
     hv_cpuid_fill(cpu, cpuid, vs);
-    if (memcmp(cpuid, p->cpuid, sizeof(cpuid)) ||
+    if (!hv_wanted(cpu) || memcmp(cpuid, p->cpuid, sizeof(cpuid)) ||
         memcmp(vs, p->cpuid_vs, sizeof(vs)) ||
         p->enforce_cpuid != cpu->hyperv_enforce_cpuid) {
         error_setg(errp, "CPU %d has other hv-* flags than the first CPU; "

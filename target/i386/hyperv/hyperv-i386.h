@@ -25,6 +25,13 @@ struct APICCommonState;
 bool hv_expand_features(X86CPU *cpu, Error **errp);
 
 /**
+ * hv_cpu_check: does @cpu have the hv-* flags of the CPUs that there are?
+ *
+ * To be called before realizing @cpu has begun: QEMU cannot undo that.
+ */
+bool hv_cpu_check(X86CPU *cpu, Error **errp);
+
+/**
  * hv_cpu_realize: make the virtual processor of @cpu, and the partition with
  * the first one
  */

@@ -26,6 +26,11 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
     return false;
 }
 
+bool hv_cpu_check(X86CPU *cpu, Error **errp)
+{
+    return true;
+}
+
 bool hv_cpu_realize(X86CPU *cpu, Error **errp)
 {
     return true;

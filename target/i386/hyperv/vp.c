@@ -71,18 +71,20 @@ static HvPartition *hv_make_partition(X86CPU *cpu, Error **errp)
     return p;
 }
 
+bool hv_cpu_check(X86CPU *cpu, Error **errp)
+{
+    HvPartition *p = hv_partition_get();
+
+    return !p || hv_cpuid_check(p, cpu, errp);
+}
+
 bool hv_cpu_realize(X86CPU *cpu, Error **errp)
 {
     CPUX86State *env = &cpu->env;
     HvPartition *p;
 
     if (!(tcg_enabled() || qtest_enabled()) || !hv_wanted(cpu)) {
-        p = hv_partition_get();
-        if (p) {
-            error_setg(errp, "CPU %d has other hv-* flags than the first CPU; "
-                       "give all CPUs the same", CPU(cpu)->cpu_index);
-        }
-        return !p;
+        return true;
     }
 
     if (!env->tsc_khz) {
@@ -99,8 +101,6 @@ bool hv_cpu_realize(X86CPU *cpu, Error **errp)
         if (!p) {
             return false;
         }
-    } else if (!hv_cpuid_check(p, cpu, errp)) {
-        return false;
     }
     cpu->hv_vp = hv_vp_create(p, CPU(cpu), errp);
     if (!cpu->hv_vp) {
