@@ -343,7 +343,10 @@ static void test_fast(const void *data)
             g_assert_cmphex(status, ==, c->status);
         }
         for (j = 0; j < 12; j++) {
-            if (!(out && !status && j + 2 >= pos && j + 2 < pos + (out + 7) / 8)) {
+            bool is_output = out && !status && j + 2 >= pos &&
+                             j + 2 < pos + (out + 7) / 8;
+
+            if (!is_output) {
                 uint64_t was = j < 2 ? c->input[2 + j] : 0x9999999999999999;
 
                 g_assert_cmphex(call.xmm[j], ==, was);
