@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "libqos/hyperv.h"
 #include "qobject/qdict.h"
 
@@ -132,6 +133,9 @@ static void test_identity(void)
                   "hv-version-id-sbranch=9,hv-version-id-snumber=0x123456",
                   NULL);
     qhv_cpuid(s, 0, 0x40000000, r);
+    for (i = EBX; i <= EDX; i++) {
+        r[i] = cpu_to_le32(r[i]);
+    }
     g_assert_cmpmem(&r[EBX], 12, "TestVendor\0", 12);
     qhv_cpuid(s, 0, 0x40000002, r);
     g_assert_cmphex(r[EAX], ==, 0x12345);

@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qapi/util.h"
+#include "qemu/bswap.h"
 #include "cpu.h"
 #include "hw/qdev-properties.h"
 #include "internal.h"
@@ -359,9 +360,10 @@ static void hv_cpuid_fill(X86CPU *cpu, uint32_t cpuid[HV_CPUID_LEAVES][4],
 
     cpuid[0][R_EAX] = syndbg ? HV_CPUID_SYNDBG_PLATFORM_CAPABILITIES :
                                HV_CPUID_NESTED_FEATURES;
-    cpuid[0][R_EBX] = cpu->hyperv_vendor_id[0];
-    cpuid[0][R_ECX] = cpu->hyperv_vendor_id[1];
-    cpuid[0][R_EDX] = cpu->hyperv_vendor_id[2];
+    /* a string, in the order of its bytes */
+    cpuid[0][R_EBX] = ldl_le_p(&cpu->hyperv_vendor_id[0]);
+    cpuid[0][R_ECX] = ldl_le_p(&cpu->hyperv_vendor_id[1]);
+    cpuid[0][R_EDX] = ldl_le_p(&cpu->hyperv_vendor_id[2]);
 
     cpuid[1][R_EAX] = cpu->hyperv_interface_id[0];
     cpuid[1][R_EBX] = cpu->hyperv_interface_id[1];
