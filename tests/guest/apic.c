@@ -18,6 +18,9 @@ static void eoi_by_msr(struct trap *t)
     in_service_before = apic_bit(APIC_ISR, t->vector);
     eoi_vector = wrmsr_safe(HV_MSR_EOI, eoi_value);
     in_service_after = apic_bit(APIC_ISR, t->vector);
+    if (in_service_after) {
+        apic_eoi();             /* or no further interrupt would come */
+    }
 }
 
 TEST(apic_eoi_msr, "MS-014", .need = { F_INTR_CTRL })
