@@ -4,8 +4,6 @@
 # savevm and loadvm of a guest under load, again and again: after each loadvm
 # its clock is that of the savevm, and no tick is lost or doubled.
 
-import os
-import subprocess
 import tempfile
 
 import tap
@@ -13,20 +11,6 @@ import ticks
 import vm
 
 ROUNDS = 4
-
-
-def disk(folder):
-    """An empty qcow2 image, for the state to be saved in."""
-    path = os.path.join(folder, 'disk.qcow2')
-    img = os.path.join(os.path.dirname(vm.qemu()), 'qemu-img')
-    if not os.path.exists(img):
-        img = 'qemu-img'
-    try:
-        subprocess.run([img, 'create', '-q', '-f', 'qcow2', path, '64M'],
-                       check=True)
-    except FileNotFoundError:
-        raise vm.Missing('there is no qemu-img next to QEMU') from None
-    return path
 
 
 def hmp(v, line):
@@ -38,7 +22,7 @@ def hmp(v, line):
 def snapshot(kernel, smp):
     what = f'{kernel}, {smp} CPUs'
     with tempfile.TemporaryDirectory() as folder:
-        drive = ('-drive', f'if=none,format=qcow2,file={disk(folder)}')
+        drive = ('-drive', f'if=none,format=qcow2,file={vm.image(folder, 64)}')
         with vm.VM(kernel, smp=smp, args=drive, reboot=True) as v:
             t = ticks.Ticks(v)
             for n in range(ROUNDS):

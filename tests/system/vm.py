@@ -57,6 +57,20 @@ def guest(kernel):
             os.path.join(out, f'initrd-{kernel}'))
 
 
+def image(folder, size, format='qcow2', name='disk'):
+    """An empty disk image of so many MiB."""
+    path = os.path.join(folder, f'{name}.{format}')
+    img = os.path.join(os.path.dirname(qemu()), 'qemu-img')
+    if not os.path.exists(img):
+        img = 'qemu-img'
+    try:
+        subprocess.run([img, 'create', '-q', '-f', format, path, f'{size}M'],
+                       check=True)
+    except FileNotFoundError:
+        raise Missing('there is no qemu-img next to QEMU') from None
+    return path
+
+
 class Console:
     """What the guest has printed; a thread takes it, so that the guest never
     has to wait for the test."""
@@ -108,17 +122,20 @@ class Console:
 class VM:
     """kernel: cloud or generic; cpu: the -cpu of QEMU; args: more of QEMU's.
 
-    Unless reboot is set, a guest that reboots ends QEMU: it has crashed.
+    With tools set, the guest has mke2fs and e2fsck.  Unless reboot is set, a
+    guest that reboots ends QEMU: it has crashed.
     vm.log names a file that keeps the console after the test.
     """
 
     def __init__(self, kernel='cloud', cpu=None, smp=2, mem='384M', append='',
                  devices=None, args=(), wait=True, incoming=None,
-                 reboot=False):
+                 reboot=False, tools=False):
         image, initrd = guest(kernel)
         cpu = cpu or HV
         devices = VMBUS if devices is None else devices
         self.dir = tempfile.TemporaryDirectory(prefix='hv-system-')
+        if tools:
+            initrd = self.joined(initrd, guest('tools')[1])
         self.events = []
         qmp, qmp_end = socket.socketpair()
         tty, tty_end = socket.socketpair()
@@ -162,6 +179,17 @@ class VM:
         except BaseException:
             self.close()
             raise
+
+    def joined(self, *parts):
+        """One initramfs of several."""
+        path = os.path.join(self.dir.name, 'initrd')
+        with open(path, 'wb') as out:
+            for part in parts:
+                with open(part, 'rb') as f:
+                    shutil.copyfileobj(f, out)
+                # the kernel wants each to begin at a multiple of 4
+                out.write(bytes(-out.tell() % 4))
+        return path
 
     # --- life ---
 

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A disk on hv-scsi, judged by Linux: a file system is made, filled, checked,
+# booted from, and still holds what was written; disks come and go under load.
+#
+# DISK_MIB=1024 writes a gigabyte.
+
+import os
+import tempfile
+import time
+
+import tap
+import vm
+
+MIB = int(os.environ.get('DISK_MIB') or 64)
+
+
+def scsi(path):
+    """A controller with one disk."""
+    return ('-device', 'hv-scsi,id=scsi',
+            '-blockdev', f'raw,node-name=disk,file.driver=file,'
+                         f'file.filename={path}',
+            '-device', 'scsi-hd,bus=scsi.0,drive=disk')
+
+
+def appears(v, disk):
+    v.out(f'until [ -b /dev/{disk} ]; do sleep 0.1; done')
+
+
+def judge(v):
+    why = v.complaints()
+    assert not why, why
+    # a unit attention is none
+    said = v.out('dmesg -r | grep -E "^<[0-4]>.*(sd|scsi|storvsc|EXT4)" |'
+                 ' grep -v "Power-on or device reset occurred" || :')
+    assert not said, said
+
+
+def install(v):
+    """Makes a root file system of what the guest now runs from, and data."""
+    with tap.case('Linux finds a disk on hv-scsi'):
+        appears(v, 'sda')
+        host = v.out('readlink -f /sys/block/sda')
+        assert '/VMBUS' in host or 'vmbus' in host, host
+    with tap.case('a file system is made and filled'):
+        # busybox has one of that name
+        v.out('/sbin/mke2fs -q -t ext4 /dev/sda && mount -t ext4 /dev/sda /mnt')
+        v.out('cd / && cp -a init bin sbin lib lib64 etc root /mnt &&'
+              ' cd /mnt && mkdir dev proc sys tmp run mnt data')
+        v.out(f'cd /mnt/data && for i in 1 2 3 4; do dd if=/dev/urandom of=$i '
+              f'bs=1M count={MIB // 4} 2> /dev/null & done; wait')
+        v.out('cd /mnt && sha1sum data/* > sums && cd / && umount /mnt')
+    with tap.case('the file system is sound'):
+        v.out('e2fsck -fn /dev/sda')
+    with tap.case('no driver complains'):
+        judge(v)
+
+
+def verify(v, root):
+    v.out(f'cd {root}/ && sha1sum -cs sums')
+
+
+def root():
+    with tempfile.TemporaryDirectory(prefix='hv-disk-') as folder:
+        disk = scsi(vm.image(folder, 2 * MIB + 64, 'raw'))
+        with vm.VM(args=disk, tools=True, reboot=True, mem='512M') as v:
+            install(v)
+            with tap.case('the data is there after a reset'):
+                v.qmp('system_reset')
+                v.ready()
+                appears(v, 'sda')
+                v.out('mount -t ext4 /dev/sda /mnt')
+                verify(v, '/mnt')
+                v.out('umount /mnt')
+        with vm.VM(args=disk, append='ROOT=/dev/sda', reboot=True) as v:
+            with tap.case('Linux runs from the disk'):
+                assert ' / ext4 ' in v.out('cat /proc/mounts')
+                verify(v, '')
+            with tap.case('and does so after it rebooted'):
+                v.console.write('touch /again; sync; reboot -f\n')
+                v.ready()
+                v.out('[ -e /again ]')
+                verify(v, '')
+            with tap.case('no driver complains'):
+                judge(v)
+
+
+if __name__ == '__main__':
+    tap.main(root)
