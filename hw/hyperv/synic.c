@@ -17,6 +17,13 @@ QEMU_BUILD_BUG_ON(sizeof(struct hyperv_event_flags_page) != HV_PAGE_SIZE);
 
 #define HV_SINT_RESET HV_SINT_MASKED
 
+/*
+ * How soon a full slot is looked at again without any sign from the guest
+ * (TLFS 11.4).  Less and less often, for a guest that will never empty it.
+ */
+#define HV_SYNIC_RETRY_MIN_NS   (1 * SCALE_MS)
+#define HV_SYNIC_RETRY_MAX_NS   (1000 * SCALE_MS)
+
 static void hv_synic_page_init(HvVtl *vtl, HvOverlay *ov, const char *what,
                                Error **errp)
 {
@@ -27,6 +34,8 @@ static void hv_synic_page_init(HvVtl *vtl, HvOverlay *ov, const char *what,
     hv_overlay_init(ov, OBJECT(vtl->vp), name, false, errp);
 }
 
+static void hv_synic_retry_cb(void *opaque);
+
 void hv_synic_init(HvVtl *vtl, Error **errp)
 {
     ERRP_GUARD();
@@ -36,6 +45,8 @@ void hv_synic_init(HvVtl *vtl, Error **errp)
     for (i = 0; i < HV_SINT_COUNT; i++) {
         QTAILQ_INIT(&s->queue[i]);
     }
+    timer_init_ns(&s->retry, QEMU_CLOCK_VIRTUAL, hv_synic_retry_cb, vtl);
+    s->retry_ns = HV_SYNIC_RETRY_MIN_NS;
     hv_synic_page_init(vtl, &s->simp_page, "msg", errp);
     if (*errp) {
         return;
@@ -78,6 +89,15 @@ static void hv_synic_update_auto_eoi(HvSynic *s)
     }
 }
 
+/* Called with the VP's lock held */
+static void hv_synic_retry_later(HvSynic *s)
+{
+    if (!timer_pending(&s->retry)) {
+        timer_mod(&s->retry,
+                  qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + s->retry_ns);
+    }
+}
+
 /*
  * Deliver the first message that waits for @sint, if its slot is free.
  * Called with the VP's lock held.
@@ -107,6 +127,7 @@ static void hv_synic_deliver(HvVtl *vtl, unsigned sint)
         if (qatomic_read(&slot->header.message_type) != 0) {
             vtl->vp->synic_stats.messages_deferred++;
             trace_hv_synic_deferred(vtl->vp->index, sint);
+            hv_synic_retry_later(s);
             return;
         }
     }
@@ -129,6 +150,7 @@ static void hv_synic_deliver(HvVtl *vtl, unsigned sint)
                           msg.header.message_type);
     hv_overlay_dirty(&s->simp_page);
     vtl->vp->synic_stats.messages++;
+    s->retry_ns = HV_SYNIC_RETRY_MIN_NS;
     hv_synic_raise(vtl, sint);
 }
 
@@ -163,6 +185,17 @@ static void hv_synic_scan_locked(HvVtl *vtl)
     for (i = 0; i < HV_SINT_COUNT && vtl->synic.nr_queued; i++) {
         hv_synic_deliver(vtl, i);
     }
+}
+
+static void hv_synic_retry_cb(void *opaque)
+{
+    HvVtl *vtl = opaque;
+    HvSynic *s = &vtl->synic;
+
+    hv_vp_lock(vtl->vp);
+    s->retry_ns = MIN(2 * s->retry_ns, HV_SYNIC_RETRY_MAX_NS);
+    hv_synic_scan_locked(vtl);
+    hv_vp_unlock(vtl->vp);
 }
 
 void hv_synic_scan(HvVtl *vtl)
@@ -282,6 +315,8 @@ void hv_synic_reset(HvVtl *vtl)
         }
         s->sint[i] = HV_SINT_RESET;
     }
+    timer_del(&s->retry);
+    s->retry_ns = HV_SYNIC_RETRY_MIN_NS;
     s->scontrol = 0;
     s->siefp = 0;
     s->simp = 0;
@@ -292,6 +327,11 @@ void hv_synic_reset(HvVtl *vtl)
     hv_overlay_clear(&s->simp_page);
     hv_overlay_clear(&s->siefp_page);
     hv_vp_unlock(vtl->vp);
+}
+
+void hv_synic_unrealize(HvVtl *vtl)
+{
+    timer_del(&vtl->synic.retry);
 }
 
 void hv_synic_load(HvVtl *vtl)

@@ -253,6 +253,7 @@ static void hv_vp_unrealize(DeviceState *dev)
     resettable_reset(OBJECT(vp), RESET_TYPE_COLD);
     for (i = 0; i < HV_NUM_VTLS; i++) {
         hv_stimer_unrealize(&vp->vtl[i]);
+        hv_synic_unrealize(&vp->vtl[i]);
     }
 }
 

@@ -218,6 +218,35 @@ static void test_queue(const void *data)
     qtest_quit(s);
 }
 
+/* SY-017: a guest that empties the slot and says nothing of it */
+static void test_retry(void)
+{
+    QTestState *s = start(1, 2, SINT_AUTO_EOI | 0x40);
+    unsigned round, i;
+
+    g_assert_true(qhv_route_new(s, 0, 0, 2));
+    g_assert_true(qhv_route_new(s, 1, 0, 2));
+    for (round = 0; round < 3; round++) {
+        for (i = 0; i < 2; i++) {
+            g_assert_cmpint(qhv_route_post(s, i, 1 + i, 8, i), ==, 0);
+        }
+        assert_message(s, 0, 2, 0, 1, 8, 0, true);
+        g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x40);
+        /* not before it is empty, however long that takes */
+        for (i = 0; i < round * 10; i++) {
+            qtest_clock_step(s, 3 * 1000 * 1000);
+            assert_message(s, 0, 2, 0, 1, 8, 0, true);
+            g_assert_cmpint(qhv_take_irq(s, 0), ==, -1);
+        }
+        qhv_message_done(s, 0, 2);
+        qtest_clock_step_next(s);
+        assert_message(s, 0, 2, 1, 2, 8, 1, false);
+        g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x40);
+        qhv_message_done(s, 0, 2);
+    }
+    qtest_quit(s);
+}
+
 /* SY-014: no EOM is needed if nothing was pending */
 static void test_no_eom(void)
 {
@@ -780,6 +809,7 @@ int main(int argc, char **argv)
                         GUINT_TO_POINTER(BY_EOI_MSR), test_queue);
     qtest_add_data_func("hyperv/synic/queue-post/SY-012",
                         GUINT_TO_POINTER(BY_POST), test_queue);
+    qtest_add_func("hyperv/synic/retry/SY-017", test_retry);
     qtest_add_func("hyperv/synic/no-eom/SY-014/SY-015", test_no_eom);
     qtest_add_func("hyperv/synic/eom/SY-013/MS-020", test_eom);
     qtest_add_func("hyperv/synic/masked/SY-010/SY-016", test_masked);

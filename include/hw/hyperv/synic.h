@@ -10,6 +10,7 @@
 
 #include "qemu/bitmap.h"
 #include "qemu/queue.h"
+#include "qemu/timer.h"
 #include "hw/hyperv/overlay.h"
 #include "hw/hyperv/tlfs.h"
 
@@ -41,6 +42,8 @@ struct HvMsgSource {
  *
  * The registers and queues are protected by the VP's lock.  @auto_eoi is
  * derived from @sint and is read without a lock by the VP's own thread.
+ * @retry runs while messages wait for a full slot, @retry_ns after the last
+ * look at it.
  */
 typedef struct HvSynic {
     uint64_t scontrol;
@@ -53,6 +56,8 @@ typedef struct HvSynic {
     HvOverlay siefp_page;
     QTAILQ_HEAD(, HvMsgSource) queue[HV_SINT_COUNT];
     unsigned nr_queued;
+    QEMUTimer retry;
+    int64_t retry_ns;
 } HvSynic;
 
 /**
@@ -66,6 +71,11 @@ void hv_synic_init(HvVtl *vtl, Error **errp);
  * Messages that wait are dropped.  Context: big QEMU lock held.
  */
 void hv_synic_reset(HvVtl *vtl);
+
+/**
+ * hv_synic_unrealize: stop the SynIC for good, before the VP is freed
+ */
+void hv_synic_unrealize(HvVtl *vtl);
 
 /**
  * hv_synic_set_sint: write a SINTx register
