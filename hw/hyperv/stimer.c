@@ -16,6 +16,17 @@
  */
 #define HV_STIMER_MIN_PERIOD (200 * 10)             /* 200 us */
 
+/*
+ * A timer in the main loop is late by what it takes the host to wake that
+ * thread and then the VP's, which is a lot for a guest that sleeps a
+ * millisecond.  A halted VP is therefore woken ahead of time, and spins for
+ * the rest.  By how much is learnt: so that it spins about this long.
+ */
+#define HV_STIMER_SPIN      (20 * 1000)             /* ns */
+#define HV_STIMER_LEAD_MIN  (10 * 1000)
+#define HV_STIMER_LEAD_INIT (50 * 1000)
+#define HV_STIMER_LEAD_MAX  (200 * 1000)
+
 /* A periodic timer that is later than this skips what it missed */
 #define HV_STIMER_MAX_CATCH_UP 8
 
@@ -27,12 +38,18 @@ static unsigned hv_stimer_sint(const HvStimer *t)
 /* Called with the VP's lock held */
 static void hv_stimer_arm(HvStimer *t, uint64_t when)
 {
+    int64_t lead = t->vtl->vp->timer_lead;
+    int64_t ns = when * HV_REF_TIME_NS;
+
     /* Half of the int64_t nanoseconds: as far as a QEMUTimer can be set */
     if (when > INT64_MAX / HV_REF_TIME_NS / 2) {
         timer_del(&t->timer);
         return;
     }
-    timer_mod(&t->timer, when * HV_REF_TIME_NS);
+    if (lead && ns - qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) > 2 * lead) {
+        ns -= lead;
+    }
+    timer_mod(&t->timer, ns);
 }
 
 /*
@@ -87,20 +104,74 @@ static void hv_stimer_expire(HvStimer *t)
     }
 }
 
+/*
+ * The timer is about to be due: have the VP wait for it.
+ * Called with the VP's lock held.
+ */
+static bool hv_stimer_await(HvStimer *t)
+{
+    HvVp *vp = t->vtl->vp;
+
+    if (!vp->timer_lead || !vp->cs->halted || vp->timer_awaited) {
+        return false;
+    }
+    vp->timer_awaited = t->exp_time * HV_REF_TIME_NS;
+    if (!vp->partition->ops->await_timer(vp)) {
+        vp->timer_awaited = 0;
+        vp->timer_lead = 0;
+        return false;
+    }
+    return true;
+}
+
+/* Called with the VP's lock held */
+static void hv_stimer_run(HvStimer *t, bool may_await)
+{
+    /* The guest may have stopped or moved it since the timer fired */
+    if (!(t->config & HV_STIMER_ENABLE) || timer_pending(&t->timer)) {
+        return;
+    }
+    if (hv_reftime() >= t->exp_time) {
+        hv_stimer_expire(t);
+    } else if (!may_await || !hv_stimer_await(t)) {
+        hv_stimer_arm(t, t->exp_time);
+    }
+}
+
 static void hv_stimer_cb(void *opaque)
 {
     HvStimer *t = opaque;
 
     hv_vp_lock(t->vtl->vp);
-    /* The guest may have stopped or moved it since the timer fired */
-    if ((t->config & HV_STIMER_ENABLE) && !timer_pending(&t->timer)) {
-        if (hv_reftime() >= t->exp_time) {
-            hv_stimer_expire(t);
-        } else {
-            hv_stimer_arm(t, t->exp_time);
+    hv_stimer_run(t, true);
+    hv_vp_unlock(t->vtl->vp);
+}
+
+int64_t hv_stimer_await_begins(HvVp *vp)
+{
+    int64_t left;
+
+    hv_vp_lock(vp);
+    left = vp->timer_awaited - qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    left = MAX(left, -HV_STIMER_LEAD_MAX);
+    vp->timer_lead = MIN(MAX(vp->timer_lead + (HV_STIMER_SPIN - left) / 8,
+                             HV_STIMER_LEAD_MIN), HV_STIMER_LEAD_MAX);
+    hv_vp_unlock(vp);
+    return left;
+}
+
+void hv_stimer_check(HvVp *vp)
+{
+    unsigned vtl, i;
+
+    hv_vp_lock(vp);
+    vp->timer_awaited = 0;
+    for (vtl = 0; vtl < HV_NUM_VTLS; vtl++) {
+        for (i = 0; i < HV_STIMERS; i++) {
+            hv_stimer_run(&vp->vtl[vtl].stimer[i], false);
         }
     }
-    hv_vp_unlock(t->vtl->vp);
+    hv_vp_unlock(vp);
 }
 
 /* The message slot is free: called with the VP's lock held */
@@ -201,6 +272,9 @@ void hv_stimer_init(HvVtl *vtl)
 {
     unsigned i;
 
+    if (vtl->vp->partition->ops->await_timer) {
+        vtl->vp->timer_lead = HV_STIMER_LEAD_INIT;
+    }
     for (i = 0; i < HV_STIMERS; i++) {
         HvStimer *t = &vtl->stimer[i];
 

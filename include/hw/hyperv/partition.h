@@ -45,6 +45,10 @@ typedef struct HvGvaRange {
  *             May not return at all: the hypercall is then executed again
  *             (TLFS 3.3).  Context: thread of @self, without the big QEMU lock.
  * @spin_wait: the VP waits for another one to release a lock
+ * @await_timer: have the halted VP's own thread call hv_stimer_check() when
+ *               its timer_awaited, which is a moment away, has come, or
+ *               before, if it has other work.  Returns false if it never can;
+ *               NULL is the same.  Context: big QEMU lock and VP's lock held.
  */
 typedef struct HvPortOps {
     const char *name;
@@ -52,6 +56,7 @@ typedef struct HvPortOps {
     void (*flush_tlb)(HvVp *self, const unsigned long *vps,
                       const HvGvaRange *ranges, unsigned nr);
     void (*spin_wait)(CPUState *cs);
+    bool (*await_timer)(HvVp *vp);
 } HvPortOps;
 
 /* Counters of a VP, for 'info hyperv'; only its own thread writes them */
@@ -108,6 +113,13 @@ struct HvVp {
     bool vectors_pending;
 
     HvVtl vtl[HV_NUM_VTLS];
+
+    /*
+     * How long before a timer is due a halted VP is woken for it, in
+     * nanoseconds, and when it is due that the VP is being woken for, or 0
+     */
+    int64_t timer_lead;
+    int64_t timer_awaited;
 
     /* Read of GUEST_IDLE: wake up even for a masked interrupt */
     bool idle;

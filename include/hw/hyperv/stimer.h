@@ -52,6 +52,23 @@ bool hv_stimer_set_config(HvVtl *vtl, unsigned index, uint64_t val,
 void hv_stimer_set_count(HvVtl *vtl, unsigned index, uint64_t val);
 
 /**
+ * hv_stimer_check: expire the timers of @vp that are due
+ *
+ * Ends what HvPortOps.await_timer began.  Context: the VP's own thread, big
+ * QEMU lock held.
+ */
+void hv_stimer_check(HvVp *vp);
+
+/**
+ * hv_stimer_await_begins: the VP's thread is up and will wait for the timer
+ * that is due next; adjusts how early it is woken for the ones to come
+ *
+ * Returns: how long it is to wait, in nanoseconds.  Context: as
+ * hv_stimer_check().
+ */
+int64_t hv_stimer_await_begins(HvVp *vp);
+
+/**
  * hv_stimer_load: arm the timers after their state came from a migration
  * stream
  * @have_exp: the stream had exp_time; one of KVM has not

@@ -17,6 +17,8 @@
 #include "hyperv-tcg.h"
 #include "internal.h"
 #include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "system/cpus.h"
 #include "tcg/helper-tcg.h"
 #include "trace.h"
 
@@ -215,6 +217,34 @@ static void hv_tcg_flush_tlb(HvVp *self, const unsigned long *vps,
     } while (true);
 }
 
+/*
+ * A VP that is halted waits for its timer.  It keeps the host's CPU for the few
+ * microseconds, but not the big lock.
+ */
+static void hv_tcg_await_timer_work(CPUState *cs, run_on_cpu_data data)
+{
+    HvVp *vp = data.host_ptr;
+    /* The host's clock, because the guest's stops with the VM */
+    int64_t end = get_clock() + hv_stimer_await_begins(vp);
+
+    bql_unlock();
+    while (cpu_thread_is_idle(cs) && !cpu_is_stopped(cs) &&
+           get_clock() < end) {
+        cpu_relax();
+    }
+    bql_lock();
+    hv_stimer_check(vp);
+}
+
+static bool hv_tcg_await_timer(HvVp *vp)
+{
+    if (!qemu_tcg_mttcg_enabled()) {
+        return false;
+    }
+    async_run_on_cpu(vp->cs, hv_tcg_await_timer_work, RUN_ON_CPU_HOST_PTR(vp));
+    return true;
+}
+
 static void hv_tcg_spin_wait(CPUState *cs)
 {
     /* One thread for all VPs: let the next one run */
@@ -229,6 +259,7 @@ const HvPortOps hv_port_tcg = {
     .assert_vector = hv_assert_vector,
     .flush_tlb = hv_tcg_flush_tlb,
     .spin_wait = hv_tcg_spin_wait,
+    .await_timer = hv_tcg_await_timer,
 };
 
 /*
