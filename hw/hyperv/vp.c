@@ -26,25 +26,56 @@ void hv_vp_raise(HvVp *vp, uint8_t vector)
     vp->vectors_pending = true;
 }
 
-void hv_vp_unlock(HvVp *vp)
+/* Big QEMU lock held */
+static void hv_vp_assert_raised(HvVp *vp)
 {
     const HvPortOps *ops = vp->partition->ops;
     DECLARE_BITMAP(vectors, HV_VECTORS);
     unsigned long vector;
 
-    if (!vp->vectors_pending) {
-        qemu_mutex_unlock(&vp->lock);
-        return;
-    }
+    qemu_mutex_lock(&vp->lock);
     bitmap_copy(vectors, vp->vectors, HV_VECTORS);
     bitmap_zero(vp->vectors, HV_VECTORS);
     vp->vectors_pending = false;
     qemu_mutex_unlock(&vp->lock);
 
-    BQL_LOCK_GUARD();
     for (vector = find_first_bit(vectors, HV_VECTORS); vector < HV_VECTORS;
          vector = find_next_bit(vectors, HV_VECTORS, vector + 1)) {
         ops->assert_vector(vp->cs, vector);
+    }
+}
+
+static void hv_vp_assert_work(CPUState *cs, run_on_cpu_data data)
+{
+    HvVp *vp = data.host_ptr;
+
+    qemu_mutex_lock(&vp->lock);
+    vp->assert_queued = false;
+    qemu_mutex_unlock(&vp->lock);
+    hv_vp_assert_raised(vp);
+}
+
+void hv_vp_unlock(HvVp *vp)
+{
+    bool here = bql_locked() || current_cpu;
+    bool raised = vp->vectors_pending && (here || !vp->assert_queued);
+
+    if (raised && !here) {
+        vp->assert_queued = true;
+    }
+    qemu_mutex_unlock(&vp->lock);
+    if (!raised) {
+        return;
+    }
+    if (here) {
+        BQL_LOCK_GUARD();
+        hv_vp_assert_raised(vp);
+    } else {
+        /*
+         * An iothread must not wait for the big QEMU lock: its owner may be
+         * waiting for the iothread.
+         */
+        async_run_on_cpu(vp->cs, hv_vp_assert_work, RUN_ON_CPU_HOST_PTR(vp));
     }
 }
 

@@ -100,6 +100,7 @@ struct HvVtl {
  * @lock: protects SynICs and timers of all VTLs, and @vectors.  The big QEMU
  *        lock may be held when it is taken, but is not taken while it is held.
  * @vectors: to be asserted when @lock is released
+ * @assert_queued: the VP's own thread will do so
  */
 struct HvVp {
     DeviceState parent_obj;
@@ -111,6 +112,7 @@ struct HvVp {
     QemuMutex lock;
     DECLARE_BITMAP(vectors, HV_VECTORS);
     bool vectors_pending;
+    bool assert_queued;
 
     HvVtl vtl[HV_NUM_VTLS];
 
@@ -277,7 +279,8 @@ void hv_vp_destroy(HvVp *vp);
  * hv_vp_lock, hv_vp_unlock: the VP's lock
  *
  * hv_vp_unlock() then asserts the interrupts that were raised under the lock,
- * taking the big QEMU lock for that if it is not held.
+ * taking the big QEMU lock for that if it is not held.  In an iothread it leaves
+ * that to the VP's own thread.
  */
 void hv_vp_lock(HvVp *vp);
 void hv_vp_unlock(HvVp *vp);
