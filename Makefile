@@ -20,6 +20,8 @@ help:
 	@echo 'make check      run all tests; make check-SUITE runs one suite:'
 	@echo '                build unit qtest guest system'
 	@echo 'make bench      measure with and without hv flags'
+	@echo 'make mutants    break the code in small ways and see what no test catches'
+	@echo '                (MUTANTS= SEED= FILES= COVERAGE=1, see scripts/mutants)'
 	@echo 'make all        build QEMU and everything that the tests need'
 	@echo 'make install    install QEMU (PREFIX=$(PREFIX), DESTDIR=)'
 	@echo 'make clean      remove what was built; make distclean also what was downloaded'
@@ -47,13 +49,17 @@ check-%: configured
 	@$(meson)
 	@scripts/check $(BUILD) $*
 
+# The script makes a build of its own.
+mutants: configured
+	@scripts/mutants
+
 install: configured
 	@scripts/install-qemu $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
 # What is to be there; prerequisites inherit it.
 NEEDS = build
 run bench install: NEEDS = build run
-check check-%: NEEDS = build run check
+check check-% mutants: NEEDS = build run check
 
 # Cheap where nothing has changed.
 configured:
@@ -62,10 +68,11 @@ configured:
 	else ./configure --build=$(BUILD); fi
 
 clean:
-	rm -rf $(BUILD)/qemu $(BUILD)/meson $(BUILD)/guest $(BUILD)/summary
+	rm -rf $(BUILD)/qemu $(BUILD)/meson $(BUILD)/guest $(BUILD)/mutants \
+	    $(BUILD)/summary
 
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help all run bench check install configured clean distclean
+.PHONY: help all run bench check mutants install configured clean distclean
 .NOTPARALLEL:
