@@ -88,8 +88,7 @@ uint16_t hv_port_post_message(HvPartition *p,
         return HV_STATUS_INVALID_PARAMETER;
     }
     RCU_READ_LOCK_GUARD();
-    c = hv_connection_find(p, msg->connection_id & HV_CONNECTION_ID_MASK,
-                           false);
+    c = hv_connection_find(p, msg->connection_id, false);
     return c ? c->handler(msg, c->data) : HV_STATUS_INVALID_CONNECTION_ID;
 }
 
@@ -98,7 +97,7 @@ uint16_t hv_port_signal_event(HvPartition *p, uint32_t conn_id, uint16_t flag)
     HvConnection *c;
 
     RCU_READ_LOCK_GUARD();
-    c = hv_connection_find(p, conn_id & HV_CONNECTION_ID_MASK, true);
+    c = hv_connection_find(p, conn_id, true);
     if (!c) {
         return HV_STATUS_INVALID_CONNECTION_ID;
     }
