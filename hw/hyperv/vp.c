@@ -152,6 +152,20 @@ static void hv_vp_post_saved(HvVp *vp)
     hv_vp_unlock(vp);
 }
 
+/* TLFS 16.6: tell a guest that asked for it that it has been migrated */
+static void hv_vp_reenlighten(HvVp *vp)
+{
+    HvPartition *p = vp->partition;
+    uint64_t control = p->reenlightenment_control;
+    uint8_t vector = control & HV_REENLIGHTENMENT_VECTOR_MASK;
+
+    if ((control & HV_REENLIGHTENMENT_ENABLE) &&
+        control >> HV_REENLIGHTENMENT_TARGET_SHIFT == vp->index &&
+        vector >= HV_VECTOR_MIN) {
+        p->ops->assert_vector(vp->cs, vector);
+    }
+}
+
 /*
  * Messages and timers go on when the VM runs, not in a post_load hook: the
  * APIC's state may be loaded later than the VP's, and the stream's source may
@@ -169,6 +183,7 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
     for (i = 0; i < HV_NUM_VTLS; i++) {
         hv_stimer_load(&vp->vtl[i], vp->loaded_timers);
     }
+    hv_vp_reenlighten(vp);
     vp->loaded = false;
     vp->loaded_timers = false;
 }

@@ -168,6 +168,9 @@ struct hv_reference_tsc_page {
 
 #define HV_RESET_REBOOT                         (1ull << 0)
 
+#define HV_REENLIGHTENMENT_VECTOR_MASK          0xff
+#define HV_REENLIGHTENMENT_ENABLE               (1ull << 16)
+#define HV_REENLIGHTENMENT_TARGET_SHIFT         32
 #define HV_REENLIGHTENMENT_RSVD_MASK            ((0xffull << 8) | \
                                                  (0x7fffull << 17))
 #define HV_TSC_EMULATION_ENABLE                 (1ull << 0)

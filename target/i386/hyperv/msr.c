@@ -342,8 +342,8 @@ static bool hv_rd_reenlightenment(HvVtl *vtl, unsigned i, uint64_t *val)
 }
 
 /*
- * The TSC keeps its frequency across migration here, so that there is never
- * anything to notify the guest of, nor a TSC to emulate.
+ * The TSC keeps its frequency across migration here, so that there is never a
+ * TSC to emulate; hw/hyperv/vp.c notifies the guest all the same.
  */
 static bool hv_wr_reenlightenment(HvVtl *vtl, unsigned i, uint64_t val)
 {
