@@ -13,7 +13,8 @@ import vm
 def paused():
     with vm.VM() as v:
         for n in range(3):
-            with tap.case(f'the clock stands still in a pause, round {n + 1}'):
+            with tap.case(f'the clock stands still in a pause, round {n + 1}',
+                          'RT-004'):
                 # Our clock is read before the guest's first reading and after
                 # its second: less the pause, it has to show as much time.
                 began = time.monotonic()

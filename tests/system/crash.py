@@ -12,7 +12,7 @@ def crash():
     # what Linux writes into HV_X64_MSR_GUEST_OS_ID: open source, Linux
     linux = 0x8100
     with vm.VM(args=('-action', 'panic=pause'), reboot=True) as v:
-        with tap.case('a panic in the guest arrives as GUEST_PANICKED'):
+        with tap.case('a panic in the guest arrives as GUEST_PANICKED', 'CR-004'):
             guest_id = int(v.out('msr 0 0x40000000'), 16)
             assert guest_id >> 48 == linux, hex(guest_id)
             v.console.write('echo c > /proc/sysrq-trigger\n')
@@ -21,7 +21,7 @@ def crash():
             assert data['action'] == 'pause', data
             assert info.get('type') == 'hyper-v', data
             tap.diag(info)
-        with tap.case('with the parameters that Linux gives'):
+        with tap.case('with the parameters that Linux gives', 'CR-005'):
             # hyperv_report_panic: error, guest id, rip, rax, rsp; or
             # hv_kmsg_dump: 0, 0, 0, address and length of the kernel log
             args = [info[f'arg{n}'] for n in range(1, 6)]

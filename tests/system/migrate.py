@@ -26,7 +26,8 @@ def to_file(kernel, smp):
     try:
         t = ticks.Ticks(source)
         for n in range(ROUNDS):
-            with tap.case(f'{kernel}, {smp} CPUs: to a file, round {n + 1}'):
+            with tap.case(f'{kernel}, {smp} CPUs: to a file, round {n + 1}',
+                          'RT-005,ST-028,CP-042'):
                 path = os.path.join(source.dir.name, 'state')
                 # Our clock is read before the guest's first reading and after
                 # its second: less the time in the file, it has to show as
@@ -59,7 +60,8 @@ def to_qemu(kernel, smp):
     try:
         t = ticks.Ticks(source)
         for n in range(ROUNDS):
-            with tap.case(f'{kernel}, {smp} CPUs: live, round {n + 1}'):
+            with tap.case(f'{kernel}, {smp} CPUs: live, round {n + 1}',
+                          'RT-005,ST-028,CP-042'):
                 path = os.path.join(source.dir.name, 'socket')
                 target = vm.VM(kernel, smp=smp, incoming=f'unix:{path}')
                 # the guest dirties its memory faster than the default moves

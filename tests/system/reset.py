@@ -23,7 +23,8 @@ def reset():
             v.out('msr 0 0x40000003 0')
             v.out('true')
         for cpu in 0, 1:
-            with tap.case(f'HV_X64_MSR_RESET = 1 on CPU {cpu} resets'):
+            with tap.case(f'HV_X64_MSR_RESET = 1 on CPU {cpu} resets',
+                          'MS-008'):
                 v.console.write(f'msr {cpu} 0x40000003 1\n')
                 data = v.event('RESET')
                 assert data['guest'] and data['reason'] == 'guest-reset', data

@@ -26,7 +26,8 @@ def snapshot(kernel, smp):
         with vm.VM(kernel, smp=smp, args=drive, reboot=True) as v:
             t = ticks.Ticks(v)
             for n in range(ROUNDS):
-                with tap.case(f'{what}: loadvm under load, round {n + 1}'):
+                with tap.case(f'{what}: loadvm under load, round {n + 1}',
+                              'RT-005,ST-028'):
                     saved = t.clock
                     hmp(v, 'savevm here')
                     t.follow(4)

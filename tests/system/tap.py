@@ -33,8 +33,13 @@ def result(verdict, name, note=''):
 
 
 @contextlib.contextmanager
-def case(name):
-    """One case: it passes unless what is inside raises."""
+def case(name, rules=None):
+    """
+    One case: it passes unless what is inside raises. The ids of the rules of
+    tests/conformance/rules.tsv that it checks, with commas, are reported.
+    """
+    if rules:
+        name += f' [{rules}]'
     try:
         yield
     except vm.Missing:
