@@ -8,6 +8,7 @@
 #include "guest.h"
 
 #define UNUSED_CODE 0x3F00
+#define TIMER_VECTOR 0x51
 
 /* Calls for which a bit of the control word matters, ready to succeed */
 static uint64_t *flush_input(void)
@@ -326,7 +327,7 @@ TEST(hypercall_output_page_crossing, "HC-011",
     CHECK(is_filled(two, 0, 2 * PAGE_SIZE), "output written");
 }
 
-TEST(hypercall_bad_gpa, "HC-012,HC-014", .need = { F_HYPERCALL })
+TEST(hypercall_bad_gpa, "HC-012,HC-014,HC-015", .need = { F_HYPERCALL })
 {
     uint64_t *in = page_alloc();
 
@@ -567,46 +568,22 @@ TEST(hypercall_fast_too_large, "HC-026",
              ANY(HV_INVALID_INPUT, HV_FAULT(EXC_UD)), "256 bytes of input");
 }
 
-/* 32-bit callers: control EDX:EAX, input EBX:ECX, output EDI:ESI */
-
-static uint64_t call32(struct call *c, uint64_t control, uint64_t in,
-                       uint64_t out)
-{
-    c->rax = (uint32_t)control;
-    c->rdx = control >> 32;
-    c->rbx = in >> 32;
-    c->rcx = (uint32_t)in;
-    c->rdi = out >> 32;
-    c->rsi = (uint32_t)out;
-    c->rbp = 0x55555555;
-    c->target = (uintptr_t)hv_page;
-    call_safe(call_kernel32, c);
-    if (c->vector != NO_FAULT) {
-        return HV_FAULT(c->vector);
-    }
-    CHECK_EQ(c->rsp_delta, 0, "ESP after the call");
-    CHECK_EQ(c->rbx, in >> 32, "EBX after the call");
-    CHECK_EQ(c->rcx, (uint32_t)in, "ECX after the call");
-    CHECK_EQ(c->rdi, out >> 32, "EDI after the call");
-    CHECK_EQ(c->rsi, (uint32_t)out, "ESI after the call");
-    CHECK_EQ(c->rbp, 0x55555555, "EBP after the call");
-    return (uint32_t)c->rax | c->rdx << 32;
-}
+/* 32-bit callers */
 
 TEST(hypercall_x86, "HC-018,HC-020,HC-038", .need = { F_HYPERCALL })
 {
     struct call c = { 0 };
     uint64_t in = (uintptr_t)page_alloc();
 
-    CHECK_EQ(call32(&c, UNUSED_CODE, in, 0), HV_INVALID_CODE, "unknown code");
-    CHECK_EQ(call32(&c, HVCALL_LONG_SPIN_WAIT, in, 0), HV_SUCCESS, "memory");
-    CHECK_EQ(call32(&c, HVCALL_LONG_SPIN_WAIT | HV_FAST, 5, ~0ull), HV_SUCCESS,
+    CHECK_EQ(hv_call32(&c, UNUSED_CODE, in, 0), HV_INVALID_CODE, "unknown code");
+    CHECK_EQ(hv_call32(&c, HVCALL_LONG_SPIN_WAIT, in, 0), HV_SUCCESS, "memory");
+    CHECK_EQ(hv_call32(&c, HVCALL_LONG_SPIN_WAIT | HV_FAST, 5, ~0ull), HV_SUCCESS,
              "fast");
-    CHECK_EQ(call32(&c, HVCALL_LONG_SPIN_WAIT, in + 4, 0),
+    CHECK_EQ(hv_call32(&c, HVCALL_LONG_SPIN_WAIT, in + 4, 0),
              HV_INVALID_ALIGNMENT, "alignment");
-    CHECK_EQ(call32(&c, HVCALL_LONG_SPIN_WAIT, in | 1ull << 63, 0),
+    CHECK_EQ(hv_call32(&c, HVCALL_LONG_SPIN_WAIT, in | 1ull << 63, 0),
              HV_INVALID_ALIGNMENT, "EBX is the upper half of the input");
-    CHECK_EQ(call32(&c, HVCALL_LONG_SPIN_WAIT | HV_START(1), in, 0),
+    CHECK_EQ(hv_call32(&c, HVCALL_LONG_SPIN_WAIT | HV_START(1), in, 0),
              HV_INVALID_INPUT, "EDX is the upper half of the control word");
 }
 
@@ -615,9 +592,9 @@ TEST(hypercall_x86_reps, "HC-020,HC-033",
 {
     struct call c = { 0 };
 
-    CHECK_EQ(call32(&c, HVCALL_FLUSH_LIST | HV_REPS(3),
+    CHECK_EQ(hv_call32(&c, HVCALL_FLUSH_LIST | HV_REPS(3),
                     (uintptr_t)flush_input(), 0), HV_REPS(3), "list of 3");
-    CHECK_EQ(call32(&c, HVCALL_FLUSH_LIST | HV_REPS(7) | HV_START(2),
+    CHECK_EQ(hv_call32(&c, HVCALL_FLUSH_LIST | HV_REPS(7) | HV_START(2),
                     (uintptr_t)flush_input(), 0), HV_REPS(7), "list 2 to 6");
 }
 
@@ -628,10 +605,10 @@ TEST(hypercall_x86_output, "HC-020", .need = { F_HYPERCALL, F_VP_INDEX })
 
     in[0] = HV_PARTITION_SELF;
     in[2] = cpus[ncpus - 1]->apic_id;
-    CHECK_EQ(call32(&c, HVCALL_VP_INDEX_FROM_APIC | HV_REPS(1), (uintptr_t)in,
+    CHECK_EQ(hv_call32(&c, HVCALL_VP_INDEX_FROM_APIC | HV_REPS(1), (uintptr_t)in,
                     (uintptr_t)out), HV_REPS(1), "VP index");
     CHECK_EQ((uint32_t)out[0], cpus[ncpus - 1]->vp, "VP index");
-    CHECK_EQ(call32(&c, HVCALL_VP_INDEX_FROM_APIC | HV_REPS(1), (uintptr_t)in,
+    CHECK_EQ(hv_call32(&c, HVCALL_VP_INDEX_FROM_APIC | HV_REPS(1), (uintptr_t)in,
                     (uintptr_t)out | 1ull << 62), HV_INVALID_ALIGNMENT,
              "EDI is the upper half of the output");
 }
@@ -644,17 +621,43 @@ TEST(hypercall_x86_xmm, "HC-022,HC-025,HC-026",
     fill(&before);
     before.xmm[0] = 1ull << cpus[0]->vp;
     c = before;
-    CHECK_EQ(call32(&c, HVCALL_FLUSH_SPACE | HV_FAST, 0, HV_FLUSH_ALL_SPACES),
+    CHECK_EQ(hv_call32(&c, HVCALL_FLUSH_SPACE | HV_FAST, 0, HV_FLUSH_ALL_SPACES),
              HV_SUCCESS, "flush of 24 bytes");
     CHECK(!memcmp(c.xmm, before.xmm, sizeof(c.xmm)), "XMM changed");
-    CHECK_EQ(call32(&c, HVCALL_FLUSH_SPACE | HV_FAST, 0, 1ull << 31),
+    CHECK_EQ(hv_call32(&c, HVCALL_FLUSH_SPACE | HV_FAST, 0, 1ull << 31),
              HV_INVALID_PARAMETER, "EDI:ESI is the second word");
 
     c = before;
-    CHECK_IN(call32(&c, HVCALL_VP_INDEX_FROM_APIC | HV_FAST | HV_REPS(1),
+    CHECK_IN(hv_call32(&c, HVCALL_VP_INDEX_FROM_APIC | HV_FAST | HV_REPS(1),
                     HV_PARTITION_SELF, 0),
              ANY(HV_INVALID_INPUT, HV_FAULT(EXC_UD)), "fast output");
     CHECK(!memcmp(c.xmm, before.xmm, sizeof(c.xmm)), "fast output in XMM");
+}
+
+/* Interrupts while a call is under way */
+
+TEST(hypercall_interrupted, "HC-034,HC-035",
+     .need = { F_HYPERCALL, F_HINT_REMOTE_FLUSH })
+{
+    struct cpu *me = this_cpu();
+    struct call before, after;
+    uint32_t first = me->irqs[TIMER_VECTOR];
+
+    fill(&before);
+    before.rcx = HVCALL_FLUSH_LIST | HV_REPS(509);
+    before.rdx = (uintptr_t)flush_input();
+    apic_write(APIC_TDCR, 0x3);
+    apic_write(APIC_LVTT, TIMER_VECTOR | LVT_PERIODIC);
+    apic_write(APIC_TMICT, 1000);
+    /* Wherever the call is left for the interrupt, it is done in the end */
+    CHECK(WAIT_FOR(({
+        after = before;
+        CHECK_EQ(hv_call_with(&after, before.rcx, call_kernel64),
+                 HV_REPS(509), "list of 509");
+        check_kept(&before, &after, true, "list of 509");
+        test_failed() || me->irqs[TIMER_VECTOR] - first > 50;
+    })), "too few interrupts");
+    apic_write(APIC_LVTT, LVT_MASKED);
 }
 
 /* Order of checks */

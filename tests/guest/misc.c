@@ -6,6 +6,8 @@
 
 #include "guest.h"
 
+#define UNUSED_PORT 0x1F00         /* of no device of a PC */
+
 #define VECTOR 0x6A
 
 /* Values after reset, taken by hv_init() before anything is written */
@@ -108,6 +110,43 @@ static void check_reset_values(void)
 TEST(initial_values, "MS-005,MS-008,MS-011,MS-018,MS-020,MS-022,SY-001,ST-001")
 {
     check_reset_values();
+}
+
+/* The machine around */
+
+TEST(machine_apic_ids, "VM-026", .need = { F_VP_INDEX })
+{
+    for (int i = 0; i < ncpus; i++) {
+        CHECK_EQ(cpus[i]->apic_id, cpus[i]->vp, "APIC id of CPU %d", i);
+    }
+}
+
+TEST(machine_unused_port, "VM-050")
+{
+    outb(UNUSED_PORT, 0x12);
+    CHECK_EQ(inb(UNUSED_PORT), 0xFF, "byte");
+    CHECK_EQ(inl(UNUSED_PORT), 0xFFFFFFFF, "4 bytes");
+}
+
+TEST(machine_invd, "VM-068")
+{
+    volatile uint64_t *page = page_alloc();
+
+    for (int i = 0; i < 512; i++) {
+        page[i] = i + 1;
+    }
+    asm volatile("invd" ::: "memory");
+    for (int i = 0; i < 512; i++) {
+        CHECK_EQ(page[i], i + 1, "word %d", i);
+    }
+}
+
+/* The debugger's machine has a bus, to which its device belongs */
+TEST(machine_no_vmbus, "PC-036", .absent = F_DEBUG_PRIV)
+{
+    CHECK(acpi_dsdt_names("_SB_"), "no DSDT");
+    CHECK(!acpi_dsdt_names("VMBUS") && !acpi_dsdt_names("VMBus"),
+          "a VMBus in ACPI");
 }
 
 /* Guest idle */

@@ -6,108 +6,51 @@
  */
 
 #include "guest.h"
-
-enum access {
-    RW, RO, WO,
-    WO_ZERO,                    /* reads as zero without a fault */
-    RW_NO_WRITE,                /* writing what was read has an effect */
-    IDLE,                       /* a read waits for an interrupt */
-};
-
-struct row {
-    uint32_t msr;
-    const char *name;
-    enum access access;
-    uint16_t need[2];
-};
-
-#define SINT_ROW(n) \
-    { HV_MSR_SINT(n), "SINT" #n, RW, { F_SYNIC } }
-#define CONFIG_ROW(n) \
-    { HV_MSR_STIMER_CONFIG(n), "STIMER" #n "_CONFIG", RW, { F_STIMER } }
-#define COUNT_ROW(n) \
-    { HV_MSR_STIMER_COUNT(n), "STIMER" #n "_COUNT", RW, { F_STIMER } }
-
-static const struct row rows[] = {
-    { HV_MSR_GUEST_OS_ID, "GUEST_OS_ID", RW, { F_HYPERCALL } },
-    { HV_MSR_HYPERCALL, "HYPERCALL", RW, { F_HYPERCALL } },
-    { HV_MSR_VP_INDEX, "VP_INDEX", RO, { F_VP_INDEX } },
-    { HV_MSR_RESET, "RESET", RW, { F_RESET } },
-    { HV_MSR_VP_RUNTIME, "VP_RUNTIME", RO, { F_VP_RUNTIME } },
-    { HV_MSR_TIME_REF_COUNT, "TIME_REF_COUNT", RO, { F_REF_COUNTER } },
-    { HV_MSR_REFERENCE_TSC, "REFERENCE_TSC", RW, { F_REF_TSC } },
-    { HV_MSR_TSC_FREQUENCY, "TSC_FREQUENCY", RO,
-      { F_FREQUENCIES_PRIV, F_FREQUENCIES } },
-    { HV_MSR_APIC_FREQUENCY, "APIC_FREQUENCY", RO,
-      { F_FREQUENCIES_PRIV, F_FREQUENCIES } },
-    { HV_MSR_NPIEP_CONFIG, "NPIEP_CONFIG", RW, { F_NPIEP } },
-    { HV_MSR_EOI, "EOI", WO, { F_INTR_CTRL } },
-    { HV_MSR_ICR, "ICR", RW_NO_WRITE, { F_INTR_CTRL } },
-    { HV_MSR_TPR, "TPR", RW, { F_INTR_CTRL } },
-    { HV_MSR_VP_ASSIST_PAGE, "VP_ASSIST_PAGE", RW, { F_INTR_CTRL } },
-    { HV_MSR_SCONTROL, "SCONTROL", RW, { F_SYNIC } },
-    { HV_MSR_SVERSION, "SVERSION", RO, { F_SYNIC } },
-    { HV_MSR_SIEFP, "SIEFP", RW, { F_SYNIC } },
-    { HV_MSR_SIMP, "SIMP", RW, { F_SYNIC } },
-    { HV_MSR_EOM, "EOM", WO_ZERO, { F_SYNIC } },
-    SINT_ROW(0), SINT_ROW(1), SINT_ROW(2), SINT_ROW(3),
-    SINT_ROW(4), SINT_ROW(5), SINT_ROW(6), SINT_ROW(7),
-    SINT_ROW(8), SINT_ROW(9), SINT_ROW(10), SINT_ROW(11),
-    SINT_ROW(12), SINT_ROW(13), SINT_ROW(14), SINT_ROW(15),
-    CONFIG_ROW(0), CONFIG_ROW(1), CONFIG_ROW(2), CONFIG_ROW(3),
-    COUNT_ROW(0), COUNT_ROW(1), COUNT_ROW(2), COUNT_ROW(3),
-    { 0x400000C1, "POWER_STATE_TRIGGER_C1", RO, { F_CPU_MANAGEMENT } },
-    { 0x400000C2, "POWER_STATE_TRIGGER_C2", RO, { F_CPU_MANAGEMENT } },
-    { 0x400000C3, "POWER_STATE_TRIGGER_C3", RO, { F_CPU_MANAGEMENT } },
-    { 0x400000D1, "POWER_STATE_CONFIG_C1", RW, { F_CPU_MANAGEMENT } },
-    { 0x400000D2, "POWER_STATE_CONFIG_C2", RW, { F_CPU_MANAGEMENT } },
-    { 0x400000D3, "POWER_STATE_CONFIG_C3", RW, { F_CPU_MANAGEMENT } },
-    { 0x400000E0, "STATS_PARTITION_RETAIL_PAGE", RW, { F_STATS } },
-    { 0x400000E1, "STATS_PARTITION_INTERNAL_PAGE", RW, { F_STATS } },
-    { 0x400000E2, "STATS_VP_RETAIL_PAGE", RW, { F_STATS } },
-    { 0x400000E3, "STATS_VP_INTERNAL_PAGE", RW, { F_STATS } },
-    { HV_MSR_GUEST_IDLE, "GUEST_IDLE", IDLE, { F_GUEST_IDLE_PRIV } },
-    { HV_MSR_SYNDBG_CONTROL, "SYNTH_DEBUG_CONTROL", RW, { F_DEBUG_PRIV } },
-    { HV_MSR_SYNDBG_STATUS, "SYNTH_DEBUG_STATUS", RW, { F_DEBUG_PRIV } },
-    { HV_MSR_SYNDBG_SEND, "SYNTH_DEBUG_SEND_BUFFER", RW, { F_DEBUG_PRIV } },
-    { HV_MSR_SYNDBG_RECEIVE, "SYNTH_DEBUG_RECEIVE_BUFFER", RW,
-      { F_DEBUG_PRIV } },
-    { HV_MSR_SYNDBG_PENDING, "SYNTH_DEBUG_PENDING_BUFFER", RW,
-      { F_DEBUG_PRIV } },
-    { HV_MSR_DEBUG_OPTIONS, "DEBUG_DEVICE_OPTIONS", RW, { F_DEBUG_PRIV } },
-    { HV_MSR_CRASH_P(0), "CRASH_P0", RW, { F_CRASH } },
-    { HV_MSR_CRASH_P(1), "CRASH_P1", RW, { F_CRASH } },
-    { HV_MSR_CRASH_P(2), "CRASH_P2", RW, { F_CRASH } },
-    { HV_MSR_CRASH_P(3), "CRASH_P3", RW, { F_CRASH } },
-    { HV_MSR_CRASH_P(4), "CRASH_P4", RW, { F_CRASH } },
-    { HV_MSR_CRASH_CTL, "CRASH_CTL", RW_NO_WRITE, { F_CRASH } },
-    { HV_MSR_REENLIGHTENMENT, "REENLIGHTENMENT_CONTROL", RW,
-      { F_REENLIGHTENMENT } },
-    { HV_MSR_TSC_EMULATION_CTL, "TSC_EMULATION_CONTROL", RW,
-      { F_REENLIGHTENMENT } },
-    { HV_MSR_TSC_EMULATION_STATUS, "TSC_EMULATION_STATUS", RW,
-      { F_REENLIGHTENMENT } },
-    { 0x40000114, "STIME_UNHALTED_TIMER_CONFIG", RW,
-      { F_STIMER, F_UNHALTED_TIMER } },
-    { 0x40000115, "STIME_UNHALTED_TIMER_COUNT", RW,
-      { F_STIMER, F_UNHALTED_TIMER } },
-    { HV_MSR_TSC_INVARIANT, "TSC_INVARIANT_CONTROL", RW, { F_TSC_INVARIANT } },
-};
+#include "tables.h"
+#include "../conformance/walk.h"
 
 static const char *row_name(int i)
 {
-    return rows[i].name;
+    return conf_msrs[i].name;
 }
 
-static bool granted(const struct row *r)
+static const char *row_rules(int i)
 {
-    return has(r->need[0]) && (!r->need[1] || has(r->need[1]));
+    return conf_msrs[i].rules;
 }
 
-TEST_ROWS(msr_access, "MS-001,CP-015,CP-018,CR-001,RT-017,ST-021,MS-028,MS-029",
-          ARRAY_SIZE(rows), row_name)
+static bool granted(const ConfMsr *r)
 {
-    const struct row *r = &rows[row];
+    return (!r->needs[0] || has(r->needs[0])) &&
+           (!r->needs[1] || has(r->needs[1]));
+}
+
+/* The numbers of a nested root partition have a test of their own */
+static bool row_here(int i)
+{
+    return conf_msrs[i].msr < 0x40001000;
+}
+
+static bool walk_read(void *unused, uint32_t msr, uint64_t *v)
+{
+    return rdmsr_safe(msr, v) == NO_FAULT;
+}
+
+static bool walk_write(void *unused, uint32_t msr, uint64_t v)
+{
+    return wrmsr_safe(msr, v) == NO_FAULT;
+}
+
+static void walk_wrong(void *unused, const ConfMsr *r, const char *what,
+                       uint64_t v)
+{
+    CHECK(false, "%s: %s 0x%lx", r->name, what, v);
+}
+
+TEST_ROWS(msr_access, "-", ARRAY_SIZE(conf_msrs), row_name,
+          .row_rules = row_rules, .row_here = row_here)
+{
+    const ConfMsr *r = &conf_msrs[row];
     uint64_t v = 0;
     int vector;
 
@@ -116,33 +59,47 @@ TEST_ROWS(msr_access, "MS-001,CP-015,CP-018,CR-001,RT-017,ST-021,MS-028,MS-029",
         CHECK_EQ(wrmsr_safe(r->msr, 0), EXC_GP, "write without privilege");
         return;
     }
-    if (r->access == IDLE) {
+    if (r->waits) {
         irq_disable();
         apic_self_ipi(0x50);
     }
     vector = rdmsr_safe(r->msr, &v);
     irq_enable();
-    CHECK_EQ(vector, r->access == WO ? EXC_GP : NO_FAULT, "read");
-    if (r->access == WO_ZERO) {
+    CHECK_EQ(vector, r->readable ? NO_FAULT : EXC_GP, "read");
+    if (r->reads_zero) {
         CHECK_EQ(v, 0, "value");
     }
-    if (r->access == RW_NO_WRITE) {
-        return;
+    /* Writing it back must be harmless */
+    if (r->skip != ~0ull && !(v & r->skip)) {
+        CHECK_EQ(wrmsr_safe(r->msr, v), r->writable ? NO_FAULT : EXC_GP,
+                 "write");
     }
-    CHECK_EQ(wrmsr_safe(r->msr, v),
-             r->access == RO || r->access == IDLE ? EXC_GP : NO_FAULT,
-             "write");
+}
+
+static bool row_granted(int i)
+{
+    return granted(&conf_msrs[i]);
+}
+
+TEST_ROWS(msr_bits, "-", ARRAY_SIZE(conf_msrs), row_name,
+          .row_rules = row_rules, .row_here = row_granted)
+{
+    const ConfAccess access = {
+        walk_read, walk_write, walk_wrong, NULL,
+        __builtin_ctzll(gpa_beyond()),
+    };
+
+    conf_walk_msr(&access, &conf_msrs[row]);
 }
 
 static bool known(uint32_t msr)
 {
-    for (int i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (rows[i].msr == msr) {
+    for (int i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
+        if (conf_msrs[i].msr == msr) {
             return true;
         }
     }
-    /* Named without being described: the synthetic ring buffer page */
-    return msr == 0x40000085;
+    return false;
 }
 
 TEST(msr_unknown, "MS-002")

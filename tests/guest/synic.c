@@ -519,7 +519,7 @@ TEST(post_message_loopback, "PC-018,PC-019,SY-008,SY-009,SY-018,SY-020",
      .need = NEED_POST, .testdev = true)
 {
     struct cpu *me = this_cpu();
-    static const uint32_t sizes[] = { 7, 0, 1, 239 };
+    static const uint32_t sizes[] = { 7, 0, 1, 240 };
 
     synic_on();
     sint_set(2, VECTOR);

@@ -6,6 +6,8 @@
 
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
+#include "qemu/units.h"
+#include "libqos/fw_cfg.h"
 #include "libqos/hyperv.h"
 #include "qobject/qdict.h"
 
@@ -207,6 +209,40 @@ static void test_syndbg(void)
     qtest_quit(s);
 }
 
+static bool acpi_names(QTestState *s, const char *word)
+{
+    static uint8_t tables[256 * KiB];
+    QFWCFG *fw_cfg = pc_fw_cfg_init(s);
+    size_t size = qfw_cfg_get_file(fw_cfg, "etc/acpi/tables", tables,
+                                   sizeof(tables));
+    size_t n = strlen(word), i;
+
+    pc_fw_cfg_uninit(fw_cfg);
+    g_assert_cmpuint(size, >, 0);
+    g_assert_cmpuint(size, <=, sizeof(tables));
+    for (i = 0; i + n <= size; i++) {
+        if (!memcmp(tables + i, word, n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* PC-036: who has no bridge is not told of a bus */
+static void test_vmbus_device(void)
+{
+    static const char *const extra[] = { NULL, "-device vmbus-bridge" };
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(extra); i++) {
+        QTestState *s = qhv_start(1, "hv-vpindex,hv-synic", extra[i]);
+
+        g_assert_true(acpi_names(s, "_SB_"));
+        g_assert_cmpint(acpi_names(s, "VMBus"), ==, i);
+        qtest_quit(s);
+    }
+}
+
 /*
  * Start a QEMU that comes to its end when its CPUs are made
  *
@@ -361,22 +397,22 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (i = 0; i < ARRAY_SIZE(grants); i++) {
-        g_autofree char *path = g_strdup_printf("hyperv/cpuid/grants/CP-012/"
-                                                "CP-016/CP-017/CP-029/CP-035/"
-                                                "CP-036/CP-037/CP-040/%s",
-                                                grants[i].flags);
-
-        qtest_add_data_func(path, GUINT_TO_POINTER(i), test_grants);
+        qhv_add_row("cpuid/grants", grants[i].flags,
+                    "CP-012,CP-016,CP-017,CP-029,CP-035,CP-036,CP-037,CP-038,"
+                    "CP-039,CP-040",
+                    GUINT_TO_POINTER(i), test_grants);
     }
-    qtest_add_func("hyperv/cpuid/identity/CP-001/CP-002/CP-003/CP-004/CP-005/"
-                   "CP-007/CP-008/CP-009/CP-032/CP-033", test_identity);
-    qtest_add_func("hyperv/cpuid/spinlocks/CP-030", test_spinlocks);
-    qtest_add_func("hyperv/cpuid/default/CP-013/CP-014/CP-019/CP-020/CP-031",
-                   test_default);
-    qtest_add_func("hyperv/cpuid/syndbg/CP-047", test_syndbg);
-    qtest_add_func("hyperv/cmdline/dependencies", test_dependencies);
-    qtest_add_func("hyperv/cmdline/refused", test_refused);
-    qtest_add_func("hyperv/cmdline/accepted", test_accepted);
-    qtest_add_func("hyperv/cmdline/hotplug", test_hotplug);
+    qhv_add("cpuid/identity",
+            "CP-001,CP-002,CP-003,CP-004,CP-005,CP-007,CP-008,CP-009,CP-010,"
+            "CP-032,CP-033,CP-041", test_identity);
+    qhv_add("cpuid/spinlocks", "CP-030", test_spinlocks);
+    qhv_add("cpuid/default", "CP-013,CP-014,CP-019,CP-020,CP-031",
+            test_default);
+    qhv_add("cpuid/syndbg", "CP-047", test_syndbg);
+    qhv_add("cpuid/vmbus-device", "PC-036", test_vmbus_device);
+    qhv_add("cmdline/dependencies", "", test_dependencies);
+    qhv_add("cmdline/refused", "", test_refused);
+    qhv_add("cmdline/accepted", "", test_accepted);
+    qhv_add("cmdline/hotplug", "", test_hotplug);
     return g_test_run();
 }

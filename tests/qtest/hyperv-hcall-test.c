@@ -1,9 +1,6 @@
 /*
  * Hyper-V hypercalls: the interface's checks for every call, and what single
- * calls make of their parameters
- *
- * The table is a transcript of the specification's (TLFS appendix A), not of
- * the implementation's.
+ * calls make of their parameters; both from the tables in tests/conformance/
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,59 +8,14 @@
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "libqos/hyperv.h"
+#include "hyperv-tables.h.inc"
 
 #define CPUS 3
 
 /* In the guest's address space, but neither RAM nor a device */
 #define NOWHERE 0x800000000ull
 
-typedef struct Call {
-    uint16_t code;
-    uint16_t in;            /* size of the fixed header */
-    uint16_t out;
-    uint8_t rep_in;         /* size of a list element; 0 for a simple call */
-    uint8_t rep_out;
-    bool var;               /* has a variable header */
-    bool not_fast;          /* too large, or of no use */
-    const char *lacks;      /* flags with which it gives ACCESS_DENIED */
-    uint64_t input[4];      /* for which it succeeds */
-    const char *name;
-    uint16_t status;        /* ... or gives this, for the CPU's state */
-} Call;
-
 #define SELF UINT64_MAX
-
-static const Call calls[] = {
-    { HC_FLUSH_SPACE, .in = 24, .input = { 0, 3, 0 }, .name = "flush-space" },
-    { HC_FLUSH_LIST, .in = 24, .rep_in = 8, .input = { 0, 3, 0, 0x1000 },
-      .name = "flush-list" },
-    { HC_LONG_SPIN_WAIT, .in = 8, .input = { 100 }, .name = "long-spin-wait" },
-    { HC_IPI, .in = 16, .input = { 0x80, 1 }, .name = "ipi" },
-    { HC_FLUSH_SPACE_EX, .in = 32, .var = true, .input = { 0, 2, 1, 0 },
-      .name = "flush-space-ex" },
-    { HC_FLUSH_LIST_EX, .in = 32, .rep_in = 8, .var = true,
-      .input = { 0, 2, 1, 0 }, .name = "flush-list-ex" },
-    { HC_IPI_EX, .in = 24, .var = true, .input = { 0x80, 1, 0 },
-      .name = "ipi-ex" },
-    { HC_GET_PARTITION_ID, .out = 8, .lacks = "hv-vpindex",
-      .name = "get-partition-id" },
-    { HC_POST_MESSAGE, .in = 256, .not_fast = true, .lacks = "hv-vpindex",
-      .input = { 5, 8ull << 32 | 1 }, .name = "post-message" },
-    { HC_SIGNAL_EVENT, .in = 8, .lacks = "hv-vpindex", .input = { 6 },
-      .name = "signal-event" },
-    { HC_VP_INDEX_FROM_APIC_ID, .in = 16, .rep_in = 4, .rep_out = 4,
-      .lacks = "hv-time", .input = { SELF, 0, 0 },
-      .name = "get-vp-index-from-apic-id" },
-    { HC_FLUSH_GPA_SPACE, .in = 16, .lacks = "hv-vpindex", .input = { 0, 0 },
-      .name = "flush-gpa-space", .status = ST_INVALID_VP_STATE },
-    { HC_FLUSH_GPA_LIST, .in = 16, .rep_in = 8, .lacks = "hv-vpindex",
-      .input = { 0, 0, 0x1000 }, .name = "flush-gpa-list",
-      .status = ST_INVALID_VP_STATE },
-    { HC_EXT_QUERY_CAPABILITIES, .out = 8, .lacks = "hv-vpindex",
-      .name = "ext-query-capabilities" },
-    { HC_EXT_BOOT_ZEROED_MEMORY, .out = 0xff8, .not_fast = true,
-      .lacks = "hv-vpindex", .name = "ext-get-boot-zeroed-memory" },
-};
 
 static QTestState *start(void)
 {
@@ -82,31 +34,37 @@ static QTestState *start(void)
     return s;
 }
 
-static unsigned in_size(const Call *c)
+static unsigned in_size(const ConfCall *c)
 {
     return c->in + c->rep_in;
 }
 
-static unsigned out_size(const Call *c)
+static unsigned out_size(const ConfCall *c)
 {
     return c->out + c->rep_out;
 }
 
-static uint64_t control(const Call *c)
+static uint64_t control(const ConfCall *c)
 {
     return c->code | (c->rep_in ? HC_REPS(1) : 0);
 }
 
+static void write_words(uint64_t *input, const uint64_t *words)
+{
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(conf_calls[0].input); i++) {
+        input[i] = cpu_to_le64(words[i]);
+    }
+}
+
 /* Execute it with its valid input at @in_gpa, except for what is changed */
-static uint16_t run(QTestState *s, const Call *c, uint64_t ctl,
+static uint16_t run(QTestState *s, const ConfCall *c, uint64_t ctl,
                     uint64_t in_gpa, uint64_t out_gpa)
 {
     uint64_t input[32] = { 0 };
-    unsigned i;
 
-    for (i = 0; i < ARRAY_SIZE(c->input); i++) {
-        input[i] = cpu_to_le64(c->input[i]);
-    }
+    write_words(input, c->input);
     if (in_size(c) && in_gpa + in_size(c) < QHV_RAM_SIZE) {
         qtest_memwrite(s, in_gpa, input, in_size(c));
     }
@@ -115,13 +73,19 @@ static uint16_t run(QTestState *s, const Call *c, uint64_t ctl,
     return qhv_hcall(s, 0, ctl, in_gpa, out_gpa, NULL);
 }
 
-static const Call *call_row(uint16_t code)
+/* Does it fit the registers? */
+static bool fits(const ConfCall *c)
+{
+    return ROUND_UP(in_size(c), 16) + out_size(c) <= 112;
+}
+
+static const ConfCall *call_row(uint16_t code)
 {
     unsigned i;
 
-    for (i = 0; i < ARRAY_SIZE(calls); i++) {
-        if (calls[i].code == code) {
-            return &calls[i];
+    for (i = 0; i < ARRAY_SIZE(conf_calls); i++) {
+        if (conf_calls[i].code == code) {
+            return &conf_calls[i];
         }
     }
     return NULL;
@@ -133,7 +97,7 @@ static const Call *call_row(uint16_t code)
 /* HC-001, HC-002, HC-004 to HC-007, HC-065: the control word */
 static void test_control(const void *data)
 {
-    const Call *c = data;
+    const ConfCall *c = data;
     QTestState *s = start();
     uint64_t ctl = control(c);
     unsigned bit, i;
@@ -188,7 +152,7 @@ static void test_gpa(const void *data)
         1ull << QHV_PHYS_BITS, 1ull << 51, 1ull << 52, 1ull << 63,
         0xfffffffffffff000,
     };
-    const Call *c = data;
+    const ConfCall *c = data;
     QTestState *s = start();
     uint64_t ctl = control(c);
     uint8_t before[QHV_PAGE], after[QHV_PAGE];
@@ -251,14 +215,11 @@ static void test_gpa(const void *data)
     qtest_quit(s);
 }
 
-static void write_input(QTestState *s, const Call *c)
+static void write_input(QTestState *s, const ConfCall *c)
 {
     uint64_t input[32] = { 0 };
-    unsigned i;
 
-    for (i = 0; i < ARRAY_SIZE(c->input); i++) {
-        input[i] = cpu_to_le64(c->input[i]);
-    }
+    write_words(input, c->input);
     qtest_memwrite(s, QHV_IN, input, sizeof(input));
     qhv_message_done(s, 1, 2);
 }
@@ -268,7 +229,7 @@ static void test_mode(const void *data)
 {
     static const char *good[] = { "64", "32", "compat" };
     static const char *bad[] = { "user", "real", "vm86" };
-    const Call *c = data;
+    const ConfCall *c = data;
     QTestState *s = start();
     unsigned i, vp;
 
@@ -312,7 +273,7 @@ static void test_mode(const void *data)
 static void test_fast(const void *data)
 {
     static const char *modes[] = { "64", "32", "compat" };
-    const Call *c = data;
+    const ConfCall *c = data;
     QTestState *s = start();
     unsigned in = in_size(c), out = out_size(c), i, j;
     unsigned pos = ROUND_UP(in, 16) / 8;
@@ -336,7 +297,7 @@ static void test_fast(const void *data)
         if (out && i) {
             /* HC-025: there is no such output for 32-bit callers */
             g_assert_cmphex(status, !=, ST_SUCCESS);
-        } else if (c->not_fast) {
+        } else if (!fits(c)) {
             /* HC-026 */
             g_assert_cmphex(status, ==, ST_INVALID_HYPERCALL_INPUT);
         } else {
@@ -364,33 +325,68 @@ static void test_fast(const void *data)
 /* HC-043, HC-058, HC-066: no right to call, whatever the rest is like */
 static void test_denied(const void *data)
 {
-    const Call *c = data;
-    QTestState *s = qhv_start(1, c->lacks, NULL);
+    static const char *const flags[] = { "hv-time", "hv-vpindex" };
+    const ConfCall *c = data;
+    unsigned i;
 
-    qhv_set_guest_os_id(s);
-    g_assert_cmphex(qhv_hcall(s, 0, control(c), QHV_IN, QHV_OUT, NULL), ==,
-                    ST_ACCESS_DENIED);
-    g_assert_cmphex(qhv_hcall(s, 0, control(c), QHV_IN + 1, UINT64_MAX, NULL),
-                    ==, ST_ACCESS_DENIED);
-    g_assert_cmphex(qhv_hcall(s, 0, c->code | 0xfull << 60, 0, 0, NULL), ==,
-                    ST_ACCESS_DENIED);
+    for (i = 0; i < ARRAY_SIZE(flags); i++) {
+        QTestState *s = qhv_start(1, flags[i], NULL);
+
+        if (!qhv_has(s, c->needs)) {
+            qhv_set_guest_os_id(s);
+            g_assert_cmphex(qhv_hcall(s, 0, control(c), QHV_IN, QHV_OUT, NULL),
+                            ==, ST_ACCESS_DENIED);
+            g_assert_cmphex(qhv_hcall(s, 0, control(c), QHV_IN + 1, UINT64_MAX,
+                                      NULL), ==, ST_ACCESS_DENIED);
+            g_assert_cmphex(qhv_hcall(s, 0, c->code | 0xfull << 60, 0, 0,
+                                      NULL), ==, ST_ACCESS_DENIED);
+        }
+        qtest_quit(s);
+    }
+}
+
+/* What single words of the input make of the answer */
+static void test_input(const void *data)
+{
+    const ConfCase *t = data;
+    QTestState *s = start();
+    unsigned i, j;
+
+    for (i = 0; i < t->nr_inputs && qhv_has(s, t->when) != t->when_clear; i++) {
+        uint64_t input[QHV_PAGE / 8] = { 0 };
+        uint16_t status;
+
+        write_words(input, t->inputs[i].word);
+        qhv_message_done(s, 1, 2);
+        status = qhv_hcall_mem(s, 0, control(t->call) |
+                               HC_VAR(t->inputs[i].var), input, sizeof(input),
+                               NULL);
+        for (j = 0; j < t->nr_status && status != t->status[j]; j++) {
+            continue;
+        }
+        if (j == t->nr_status) {
+            g_test_message("input 0x%" PRIx64 " 0x%" PRIx64 " 0x%" PRIx64
+                           ": status 0x%x, not 0x%x",
+                           t->inputs[i].word[0], t->inputs[i].word[1],
+                           t->inputs[i].word[2], status, t->status[0]);
+            g_test_fail();
+        }
+    }
     qtest_quit(s);
 }
 
 /* hv-enforce-cpuid: what leaf 4 does not recommend is refused */
 static void test_enforce(void)
 {
-    static const uint16_t codes[] = {
-        HC_FLUSH_SPACE, HC_FLUSH_LIST, HC_IPI, HC_FLUSH_SPACE_EX,
-        HC_FLUSH_LIST_EX, HC_IPI_EX,
-    };
     QTestState *s = qhv_start(1, "hv-vpindex,hv-enforce-cpuid", NULL);
     unsigned i;
 
     qhv_set_guest_os_id(s);
-    for (i = 0; i < ARRAY_SIZE(codes); i++) {
-        g_assert_cmphex(qhv_hcall(s, 0, control(call_row(codes[i])), QHV_IN,
-                                  QHV_OUT, NULL), ==, ST_ACCESS_DENIED);
+    for (i = 0; i < ARRAY_SIZE(conf_calls); i++) {
+        if (conf_calls[i].hint) {
+            g_assert_cmphex(qhv_hcall(s, 0, control(&conf_calls[i]), QHV_IN,
+                                      QHV_OUT, NULL), ==, ST_ACCESS_DENIED);
+        }
     }
     qtest_quit(s);
 }
@@ -943,8 +939,8 @@ static void test_no_guest_os(void)
     QTestState *s = qhv_start(1, QHV_ALL, NULL);
     unsigned i;
 
-    for (i = 0; i < ARRAY_SIZE(calls); i++) {
-        g_assert_cmphex(qhv_hcall(s, 0, control(&calls[i]), QHV_IN, QHV_OUT,
+    for (i = 0; i < ARRAY_SIZE(conf_calls); i++) {
+        g_assert_cmphex(qhv_hcall(s, 0, control(&conf_calls[i]), QHV_IN, QHV_OUT,
                                   NULL), ==, QHV_UD);
     }
     qhv_set_guest_os_id(s);
@@ -963,7 +959,8 @@ static void test_fuzz(void)
     unsigned i, j;
 
     for (i = 0; i < 8000; i++) {
-        const Call *row = &calls[g_rand_int_range(rand, 0, ARRAY_SIZE(calls))];
+        unsigned n = g_rand_int_range(rand, 0, ARRAY_SIZE(conf_calls));
+        const ConfCall *row = &conf_calls[n];
         QhvCall c = {
             .mode = modes[g_rand_int_range(rand, 0, ARRAY_SIZE(modes))],
             .control = row->code,
@@ -1020,57 +1017,59 @@ static void test_fuzz(void)
     qtest_quit(s);
 }
 
-static void add(const char *what, const char *ids, const Call *c,
-                void (*fn)(const void *data))
-{
-    g_autofree char *path = g_strdup_printf("hyperv/hcall/%s/%s/%s", what, ids,
-                                            c->name);
-
-    qtest_add_data_func(path, c, fn);
-}
-
 int main(int argc, char **argv)
 {
     unsigned i;
 
     g_test_init(&argc, &argv, NULL);
-    for (i = 0; i < ARRAY_SIZE(calls); i++) {
-        add("control", "HC-001/HC-002/HC-004/HC-005/HC-006/HC-007/HC-065",
-            &calls[i], test_control);
-        add("gpa", "HC-010/HC-011/HC-012/HC-013/HC-014/HC-015/HC-016/HC-017",
-            &calls[i], test_gpa);
-        add("mode", "HC-018/HC-019/HC-020/HC-027/HC-028/HC-038/HC-040",
-            &calls[i], test_mode);
-        add("fast", "HC-021/HC-022/HC-023/HC-025/HC-026/HC-039", &calls[i],
-            test_fast);
-        if (calls[i].lacks) {
-            add("denied", "HC-043/HC-058/HC-066", &calls[i], test_denied);
+    for (i = 0; i < ARRAY_SIZE(conf_calls); i++) {
+        const ConfCall *c = &conf_calls[i];
+
+        qhv_add_row("hcall/control", c->name,
+                    "HC-001,HC-002,HC-004,HC-005,HC-006,HC-007,HC-065",
+                    c, test_control);
+        qhv_add_row("hcall/gpa", c->name,
+                    "HC-010,HC-011,HC-012,HC-013,HC-014,HC-015,HC-016,HC-017",
+                    c, test_gpa);
+        qhv_add_row("hcall/mode", c->name,
+                    "HC-018,HC-019,HC-020,HC-027,HC-028,HC-038,HC-040",
+                    c, test_mode);
+        qhv_add_row("hcall/fast", c->name,
+                    "HC-021,HC-022,HC-023,HC-025,HC-026,HC-039", c, test_fast);
+        if (c->needs) {
+            qhv_add_row("hcall/denied", c->name, "HC-043,HC-058,HC-066,PC-011,PC-021",
+                        c, test_denied);
         }
     }
-    qtest_add_func("hyperv/hcall/enforce-cpuid/FL-022/IP-009/CP-034",
-                   test_enforce);
-    qtest_add_func("hyperv/hcall/no-xmm/CP-021/CP-022/IP-012", test_no_xmm);
-    qtest_add_func("hyperv/hcall/unknown/HC-003/HC-076", test_unknown);
-    qtest_add_func("hyperv/hcall/flush/FL-003/FL-004/FL-007/FL-008/FL-010/"
-                   "FL-014/FL-017/FL-018", test_flush);
-    qtest_add_func("hyperv/hcall/flush-list/FL-011/FL-013/FL-016/HC-033",
-                   test_flush_list);
-    qtest_add_func("hyperv/hcall/flush-gpa/NE-019/NE-020", test_flush_gpa);
-    qtest_add_func("hyperv/hcall/vp-set/FL-019/FL-020/FL-021/HC-008/HC-009",
-                   test_vp_set);
-    qtest_add_func("hyperv/hcall/ipi/IP-001/IP-002/IP-003/IP-004/IP-005/"
-                   "IP-006/IP-007/IP-010/IP-011/IP-012/IP-013", test_ipi);
-    qtest_add_func("hyperv/hcall/ipi-ex/IP-008/IP-010/FL-021", test_ipi_ex);
-    qtest_add_func("hyperv/hcall/long-spin-wait/HC-063/HC-064",
-                   test_spin_wait);
-    qtest_add_func("hyperv/hcall/vp-index-from-apic-id/HC-024/HC-026/HC-030/"
-                   "HC-031/HC-032/HC-033", test_vp_index_from_apic_id);
-    qtest_add_func("hyperv/hcall/partition-id/HC-066", test_partition_id);
-    qtest_add_func("hyperv/hcall/extended/HC-058/HC-059/HC-060/HC-061/HC-062",
-                   test_extended);
-    qtest_add_func("hyperv/hcall/debug/HC-077/HC-078/HC-079/HC-080",
-                   test_debug);
-    qtest_add_func("hyperv/hcall/no-guest-os/HC-045", test_no_guest_os);
-    qtest_add_func("hyperv/hcall/fuzz", test_fuzz);
+    for (i = 0; i < ARRAY_SIZE(conf_cases); i++) {
+        const ConfCase *t = &conf_cases[i];
+        g_autofree char *row = g_strdup_printf("%s:%s", t->call->name,
+                                               t->what);
+
+        qhv_add_row("hcall/input", row, t->rules, t, test_input);
+    }
+    qhv_add("hcall/enforce-cpuid", "FL-022,IP-009,CP-034", test_enforce);
+    qhv_add("hcall/no-xmm", "CP-021,CP-022,IP-012", test_no_xmm);
+    qhv_add("hcall/unknown", "HC-003,HC-076,VM-001,VM-007", test_unknown);
+    qhv_add("hcall/flush",
+            "FL-003,FL-004,FL-007,FL-008,FL-010,FL-014,FL-017,FL-018,CP-027",
+            test_flush);
+    qhv_add("hcall/flush-list", "FL-011,FL-013,FL-016,HC-033", test_flush_list);
+    qhv_add("hcall/flush-gpa", "NE-019,NE-020", test_flush_gpa);
+    qhv_add("hcall/vp-set", "FL-019,FL-020,FL-021,HC-008,HC-009", test_vp_set);
+    qhv_add("hcall/ipi",
+            "IP-001,IP-002,IP-003,IP-004,IP-005,IP-006,IP-007,IP-010,IP-011,"
+            "IP-012,IP-013", test_ipi);
+    qhv_add("hcall/ipi-ex", "IP-008,IP-010,FL-021", test_ipi_ex);
+    qhv_add("hcall/long-spin-wait", "HC-063,HC-064", test_spin_wait);
+    qhv_add("hcall/vp-index-from-apic-id",
+            "HC-024,HC-026,HC-030,HC-031,HC-032,HC-033,HC-041",
+            test_vp_index_from_apic_id);
+    qhv_add("hcall/partition-id", "HC-066", test_partition_id);
+    qhv_add("hcall/extended", "HC-058,HC-059,HC-060,HC-061,HC-062",
+            test_extended);
+    qhv_add("hcall/debug", "HC-077,HC-078,HC-079,HC-080", test_debug);
+    qhv_add("hcall/no-guest-os", "HC-045", test_no_guest_os);
+    qhv_add("hcall/fuzz", "", test_fuzz);
     return g_test_run();
 }

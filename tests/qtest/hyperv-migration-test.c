@@ -590,6 +590,52 @@ static void test_eoi_assist(const void *data)
     end(&f);
 }
 
+/* NE-023, NE-025: the guest is told; its TSC is as fast as before */
+static void test_reenlightenment(const void *data)
+{
+    Fixture f;
+    uint64_t tsc;
+
+    if (!begin(&f, data)) {
+        return;
+    }
+    qhv_set(f.s, 0, MSR_REENLIGHTENMENT, 1ull << 32 | 1 << 16 | 0x55);
+    qhv_set(f.s, 0, MSR_TSC_EMULATION_CONTROL, 1);
+    qhv_set(f.s, 0, MSR_REFERENCE_TSC, QHV_TSC | 1);
+    tsc = qtest_readq(f.s, QHV_TSC + 8);
+
+    save_and_load(&f);
+    cont(&f);
+    g_assert_cmpint(qhv_take_irq(f.s, 1), ==, 0x55);
+    qhv_eoi(f.s, 1);
+    g_assert_cmpint(qhv_take_irq(f.s, 1), ==, -1);
+    g_assert_cmpint(qhv_take_irq(f.s, 0), ==, -1);
+    g_assert_cmphex(qhv_get(f.s, 0, MSR_TSC_EMULATION_CONTROL), ==, 1);
+    g_assert_cmphex(qhv_get(f.s, 0, MSR_TSC_EMULATION_STATUS), ==, 0);
+    /* NE-026: the scale is that of the frequency */
+    g_assert_cmphex(qtest_readq(f.s, QHV_TSC + 8), ==, tsc);
+    end(&f);
+}
+
+/* NE-024: a vector that no interrupt has; or it is not asked for */
+static void test_reenlightenment_off(const void *data)
+{
+    Fixture f;
+
+    if (!begin(&f, data)) {
+        return;
+    }
+    qhv_set(f.s, 0, MSR_REENLIGHTENMENT, 1 << 16 | 2);
+    save_and_load(&f);
+    cont(&f);
+    g_assert_cmpint(qhv_take_irq(f.s, 0), ==, -1);
+    qhv_set(f.s, 0, MSR_REENLIGHTENMENT, 0x55);
+    save_and_load(&f);
+    cont(&f);
+    g_assert_cmpint(qhv_take_irq(f.s, 0), ==, -1);
+    end(&f);
+}
+
 /* hv-passthrough is another set of flags with another QEMU */
 static void test_passthrough(void)
 {
@@ -604,7 +650,8 @@ static void test_passthrough(void)
     qtest_quit(s);
 }
 
-static void add(const char *path, void (*fn)(const void *data))
+static void add(const char *what, const char *rules,
+                void (*fn)(const void *data))
 {
     static const char *const ways[] = {
         [STREAM] = "stream",
@@ -615,24 +662,25 @@ static void add(const char *path, void (*fn)(const void *data))
     unsigned i;
 
     for (i = 0; i < ARRAY_SIZE(ways); i++) {
-        g_autofree char *full = g_strdup_printf("hyperv/migration/%s/%s", path,
-                                                ways[i]);
-
-        qtest_add_data_func(full, GUINT_TO_POINTER(i), fn);
+        qhv_add_row(what, ways[i], rules, GUINT_TO_POINTER(i), fn);
     }
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add("msrs/HC-051/MS-030", test_msrs);
-    add("overlays/HC-053/SY-004", test_overlays);
-    add("time/RT-005/RT-008/CP-042", test_time);
-    add("timers/ST-028", test_timers);
-    add("queue/ST-028/ST-011", test_queue);
-    add("freed-slot/ST-020/ST-028", test_freed_slot);
-    add("delivered/SY-010/SY-024", test_delivered);
-    add("eoi-assist/VA-004", test_eoi_assist);
-    qtest_add_func("hyperv/migration/passthrough", test_passthrough);
+    add("migration/msrs", "HC-051,MS-030", test_msrs);
+    add("migration/overlays", "HC-053,SY-004", test_overlays);
+    add("migration/time", "RT-005,RT-008,CP-042", test_time);
+    add("migration/timers", "ST-028", test_timers);
+    add("migration/queue", "ST-028,ST-011", test_queue);
+    add("migration/freed-slot", "ST-020,ST-028", test_freed_slot);
+    add("migration/delivered", "SY-010,SY-024", test_delivered);
+    add("migration/eoi-assist", "VA-004", test_eoi_assist);
+    add("migration/reenlightenment", "NE-023,NE-025,NE-026",
+        test_reenlightenment);
+    add("migration/reenlightenment-off", "NE-023,NE-024",
+        test_reenlightenment_off);
+    qhv_add("migration/passthrough", "", test_passthrough);
     return g_test_run();
 }

@@ -10,75 +10,20 @@
 #include "qemu/osdep.h"
 #include "libqos/hyperv.h"
 #include "qobject/qdict.h"
+#include "hyperv-tables.h.inc"
+#include "../conformance/walk.h"
 
 /* Bits of CPUID leaf 0x40000003; those of EDX are features, not privileges */
 #define EAX(bit)    (1ull << (bit))
 #define EDX(bit)    (1ull << (32 + (bit)))
-/* Of a root partition, or of what nobody has here */
-#define NEVER       (1ull << 63)
 
-typedef struct MsrRow {
-    uint32_t first;
-    uint32_t last;
-    const char *access;     /* R, W, RW; r: read without side effect on rest */
-    uint64_t needs;
-    uint64_t reset;
-    uint64_t keeps;         /* bits that read back as written, any value */
-} MsrRow;
-
-#define ALL     UINT64_MAX
-#define VARIES  0xdeadbeefdeadbeefull
-
-static const MsrRow msrs[] = {
-    { 0x40000000, 0x40000000, "RW", EAX(5), 0, ALL },
-    /* page number within the guest's address space, see the overlay test */
-    { 0x40000001, 0x40000001, "RW", EAX(5), 0, 0 },
-    { 0x40000002, 0x40000002, "R", EAX(6), 0 },
-    { 0x40000003, 0x40000003, "RW", EAX(7), 0, 0 },
-    { 0x40000010, 0x40000010, "R", EAX(0), VARIES },
-    { 0x40000020, 0x40000020, "R", EAX(1), 0 },
-    { 0x40000021, 0x40000021, "RW", EAX(9), 0, ~1ull },
-    { 0x40000022, 0x40000022, "R", EAX(11) | EDX(8), VARIES },
-    { 0x40000023, 0x40000023, "R", EAX(11) | EDX(8), VARIES },
-    { 0x40000040, 0x40000040, "RW", EDX(12), 0, 0 },
-    { 0x40000070, 0x40000070, "W", EAX(4) },
-    { 0x40000071, 0x40000071, "RW", EAX(4), VARIES, 0 },
-    { 0x40000072, 0x40000072, "RW", EAX(4), 0, 0xff },
-    { 0x40000073, 0x40000073, "RW", EAX(4), 0, ~1ull },
-    { 0x40000080, 0x40000080, "RW", EAX(2), 0, ALL },
-    { 0x40000081, 0x40000081, "R", EAX(2), 1 },
-    { 0x40000082, 0x40000082, "RW", EAX(2), 0, ~1ull },
-    { 0x40000083, 0x40000083, "RW", EAX(2), 0, ~1ull },
-    /* written to only, but a read gives 0 rather than #GP (MS-020) */
-    { 0x40000084, 0x40000084, "RW", EAX(2), 0, 0 },
-    { 0x40000085, 0x40000085, "RW", EAX(2), 0, ~1ull },
-    { 0x40000090, 0x4000009f, "RW", EAX(2), 0x10000, 0 },
-    { 0x400000b0, 0x400000b7, "RW", EAX(3), 0, 0 },
-    { 0x400000c1, 0x400000c3, "R", NEVER },
-    { 0x400000d1, 0x400000d3, "RW", NEVER },
-    { 0x400000e0, 0x400000e3, "RW", EAX(8) },
-    { 0x400000f0, 0x400000f0, "R", EAX(10) | EDX(5), 0 },
-    { 0x400000f1, 0x400000f5, "RW", EAX(12) | EDX(11), VARIES, 0 },
-    { 0x400000ff, 0x400000ff, "RW", EAX(12), VARIES, 0 },
-    { 0x40000100, 0x40000104, "RW", EDX(10), 0, ALL },
-    { 0x40000105, 0x40000105, "RW", EDX(10), 3ull << 62, 0 },
-    { 0x40000106, 0x40000106, "RW", EAX(13), 0, 0xffffffff000100ffull },
-    { 0x40000107, 0x40000107, "RW", EAX(13), 0, 1 },
-    { 0x40000108, 0x40000108, "RW", EAX(13), 0, 0 },
-    { 0x40000114, 0x40000115, "RW", EAX(3) | EDX(23) },
-    { 0x40000118, 0x40000118, "RW", EAX(15), 0, 0 },
-    { 0x40001002, 0x40001002, "R", NEVER },
-    { 0x40001080, 0x40001084, "RW", NEVER },
-    { 0x40001090, 0x4000109f, "RW", NEVER },
-};
-
-static const MsrRow *msr_row(uint32_t msr)
+static const ConfMsr *msr_row(uint32_t msr)
 {
     unsigned i;
 
-    for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-        if (msr >= msrs[i].first && msr <= msrs[i].last) {
-            return &msrs[i];
+    for (i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
+        if (msr == conf_msrs[i].msr) {
+            return &conf_msrs[i];
         }
     }
     return NULL;
@@ -92,24 +37,22 @@ static uint64_t granted(QTestState *s)
     return r[0] | (uint64_t)r[3] << 32;
 }
 
-/* Writing it back must be harmless: not RESET, nor anything that acts */
-static bool write_acts(uint32_t msr)
+static bool is_there(QTestState *s, const ConfMsr *r)
 {
-    return msr == MSR_RESET || msr == MSR_EOI || msr == MSR_ICR ||
-           msr == MSR_CRASH_CTL || (msr >= 0x400000f1 && msr <= 0x400000f5);
+    return r && qhv_has(s, r->needs[0]) && qhv_has(s, r->needs[1]);
 }
 
 /* Every MSR number of the range: is it there exactly if it should be? */
-static void check_presence(QTestState *s, uint64_t have)
+static void check_presence(QTestState *s)
 {
     uint32_t msr;
-    uint64_t val;
 
     for (msr = 0x40000000; msr < 0x40001100; msr++) {
-        const MsrRow *row = msr_row(msr);
-        bool there = row && (row->needs & have) == row->needs;
-        bool readable = there && strchr(row->access, 'R');
-        bool writable = there && strchr(row->access, 'W');
+        const ConfMsr *row = msr_row(msr);
+        bool there = is_there(s, row);
+        bool readable = there && row->readable;
+        bool writable = there && row->writable;
+        uint64_t val = 0;
         bool ok;
 
         /* The space between the two ranges is empty: take samples */
@@ -121,15 +64,50 @@ static void check_presence(QTestState *s, uint64_t have)
             g_test_message("RDMSR 0x%x: %s #GP", msr, ok ? "no" : "a");
             g_test_fail();
         }
-        if (writable && write_acts(msr)) {
+        /* Writing it back must be harmless */
+        if (writable && (row->skip == UINT64_MAX || (val & row->skip))) {
             continue;
         }
-        ok = qhv_wrmsr(s, 0, msr, readable ? val : 0);
+        ok = qhv_wrmsr(s, 0, msr, val);
         if (ok != writable) {
             g_test_message("WRMSR 0x%x: %s #GP", msr, ok ? "no" : "a");
             g_test_fail();
         }
     }
+}
+
+static bool walk_read(void *s, uint32_t msr, uint64_t *val)
+{
+    return qhv_rdmsr(s, 0, msr, val);
+}
+
+static bool walk_write(void *s, uint32_t msr, uint64_t val)
+{
+    return qhv_wrmsr(s, 0, msr, val);
+}
+
+static void walk_wrong(void *s, const ConfMsr *r, const char *what,
+                       uint64_t val)
+{
+    g_test_message("%s: %s 0x%" PRIx64, r->name, what, val);
+    g_test_fail();
+}
+
+/* Every bit of every MSR: kept, refused or ignored */
+static void test_bits(void)
+{
+    QTestState *s = qhv_start(1, QHV_ALL, NULL);
+    const ConfAccess access = {
+        walk_read, walk_write, walk_wrong, s, QHV_PHYS_BITS,
+    };
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
+        if (is_there(s, &conf_msrs[i])) {
+            conf_walk_msr(&access, &conf_msrs[i]);
+        }
+    }
+    qtest_quit(s);
 }
 
 /*
@@ -176,7 +154,7 @@ static void test_privilege(const void *data)
     uint64_t have = granted(s);
 
     g_assert_cmphex(have, ==, sets[i].grants | EAX(5) | EDX(3));
-    check_presence(s, have);
+    check_presence(s);
     qtest_quit(s);
 }
 
@@ -184,7 +162,7 @@ static void test_all(void)
 {
     QTestState *s = qhv_start(1, QHV_ALL, NULL);
 
-    check_presence(s, granted(s));
+    check_presence(s);
     qtest_quit(s);
 }
 
@@ -203,24 +181,21 @@ static void test_none(void)
 static void check_reset_values(QTestState *s, unsigned vp)
 {
     unsigned i;
-    uint32_t msr;
 
-    for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-        for (msr = msrs[i].first; msr <= msrs[i].last; msr++) {
-            uint64_t val;
+    for (i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
+        const ConfMsr *r = &conf_msrs[i];
+        uint64_t val;
 
-            if (msrs[i].reset == VARIES || !strchr(msrs[i].access, 'R') ||
-                !qhv_rdmsr(s, vp, msr, &val)) {
-                continue;
-            }
-            if (val != (msr == MSR_VP_INDEX ? vp : msrs[i].reset) &&
-                msr != MSR_TIME_REF_COUNT) {
-                g_test_message("VP %u: MSR 0x%x is 0x%" PRIx64 " after reset",
-                               vp, msr, val);
+        if (is_there(s, r) && r->readable && !r->any_reset) {
+            val = qhv_get(s, vp, r->msr);
+            if (val != r->reset) {
+                g_test_message("VP %u: %s is 0x%" PRIx64 " after reset", vp,
+                               r->name, val);
                 g_test_fail();
             }
         }
     }
+    g_assert_cmpuint(qhv_get(s, vp, MSR_VP_INDEX), ==, vp);
 }
 
 /* All registers have their reset values, and take them again at a reset */
@@ -228,7 +203,6 @@ static void test_reset(void)
 {
     QTestState *s = qhv_start(2, QHV_ALL, NULL);
     unsigned vp, i;
-    uint32_t msr;
 
     for (vp = 0; vp < 2; vp++) {
         check_reset_values(s, vp);
@@ -237,11 +211,12 @@ static void test_reset(void)
 
     qhv_set(s, 0, MSR_GUEST_OS_ID, 1);
     for (vp = 0; vp < 2; vp++) {
-        for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-            for (msr = msrs[i].first; msr <= msrs[i].last; msr++) {
-                if (msrs[i].keeps) {
-                    qhv_wrmsr(s, vp, msr, msrs[i].keeps & 0x1234567890abcde1);
-                }
+        for (i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
+            const ConfMsr *r = &conf_msrs[i];
+
+            if (r->keep && is_there(s, r)) {
+                qhv_set(s, vp, r->msr,
+                        r->base | (r->keep & 0x1234567890abcde0));
             }
         }
         for (i = 0; i < 16; i++) {
@@ -269,34 +244,6 @@ static void test_reset(void)
     /* RAM is seen again where the pages were */
     g_assert_cmphex(qtest_readq(s, QHV_HCALL), ==, 0);
     g_assert_cmphex(qtest_readq(s, QHV_TSC), ==, 0);
-    qtest_quit(s);
-}
-
-/* MS-005, MS-011, MS-023: what is written is what is read */
-static void test_read_back(void)
-{
-    static const uint64_t patterns[] = {
-        0, ALL, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa, 0x123456789abcdef0,
-    };
-    QTestState *s = qhv_start(2, QHV_ALL, NULL);
-    unsigned i, j, vp;
-    uint32_t msr;
-
-    for (vp = 0; vp < 2; vp++) {
-        for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-            for (msr = msrs[i].first; msr <= msrs[i].last; msr++) {
-                for (j = 0; msrs[i].keeps && j < ARRAY_SIZE(patterns); j++) {
-                    uint64_t val = patterns[j] & msrs[i].keeps;
-
-                    qhv_set(s, vp, msr, val);
-                    g_assert_cmphex(qhv_get(s, vp, msr), ==, val);
-                }
-                if (msrs[i].keeps) {
-                    qhv_set(s, vp, msr, 0);
-                }
-            }
-        }
-    }
     qtest_quit(s);
 }
 
@@ -329,6 +276,8 @@ static void test_scope(void)
     }
     for (i = 0; i < 2; i++) {
         g_assert_cmpuint(qhv_get(s, i, MSR_VP_INDEX), ==, i);
+        /* VM-026 */
+        g_assert_cmpuint(qhv_rdapic(s, i, APIC_ID) >> 24, ==, i);
     }
     qtest_quit(s);
 }
@@ -638,36 +587,36 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (i = 0; i < ARRAY_SIZE(sets); i++) {
-        g_autofree char *path = g_strdup_printf("hyperv/msr/privilege/MS-001/"
-                                                "%s", sets[i].name);
-
-        qtest_add_data_func(path, GUINT_TO_POINTER(i), test_privilege);
+        qhv_add_row("msr/privilege", sets[i].name,
+                    "MS-001,MS-002,MS-028,MS-029,MS-033,MS-034,NE-029,CP-015,"
+                    "CP-018,CP-020,CP-023,CP-028,CR-001,RT-017,ST-021",
+                    GUINT_TO_POINTER(i), test_privilege);
     }
-    qtest_add_func("hyperv/msr/present/MS-002/MS-010/MS-026/MS-028/MS-033",
-                   test_all);
-    qtest_add_func("hyperv/msr/no-flag", test_none);
-    qtest_add_func("hyperv/msr/reset/MS-018/MS-019/MS-020/MS-022/ST-001",
-                   test_reset);
-    qtest_add_func("hyperv/msr/read-back/MS-005/MS-011/MS-023/CR-003",
-                   test_read_back);
-    qtest_add_func("hyperv/msr/scope/MS-006/MS-007/MS-031/SY-033/RT-015",
-                   test_scope);
-    qtest_add_func("hyperv/msr/sint-vector/MS-021", test_sint_vector);
-    qtest_add_func("hyperv/msr/stimer-config/ST-013/ST-014/ST-015",
-                   test_stimer_config);
-    qtest_add_func("hyperv/msr/no-polling/CP-024", test_no_polling);
-    qtest_add_func("hyperv/msr/icr/MS-015", test_icr);
-    qtest_add_func("hyperv/msr/eoi-tpr/MS-014/MS-016/SY-030", test_eoi_tpr);
-    qtest_add_func("hyperv/msr/reset-msr/MS-008", test_reset_msr);
-    qtest_add_func("hyperv/msr/crash/CR-002/CR-004/CR-007/CR-008/CR-009/"
-                   "CR-010/CR-011/CR-012", test_crash);
-    qtest_add_func("hyperv/msr/crash-message/CR-005/CR-006",
-                   test_crash_message);
-    qtest_add_func("hyperv/msr/tsc-invariant/MS-030", test_tsc_invariant);
-    qtest_add_func("hyperv/msr/reenlightenment/MS-029", test_reenlightenment);
-    qtest_add_func("hyperv/msr/frequencies/MS-013", test_frequencies);
-    qtest_add_func("hyperv/msr/runtime/MS-009", test_runtime);
-    qtest_add_func("hyperv/msr/none/MS-002/MS-035", test_no_msr);
-    qtest_add_func("hyperv/msr/fuzz", test_fuzz);
+    qhv_add("msr/present", "MS-002,MS-010,MS-026,MS-028,MS-033,CP-006",
+            test_all);
+    qhv_add("msr/no-flag", "", test_none);
+    qhv_add("msr/reset", "MS-018,MS-019,MS-020,MS-022,ST-001", test_reset);
+    qhv_add("msr/bits",
+            "MS-005,MS-010,MS-011,MS-012,MS-014,MS-016,MS-020,MS-023,MS-026,"
+            "MS-030,HC-049,ST-015,CR-002,CR-003", test_bits);
+    qhv_add("msr/scope", "MS-006,MS-007,MS-031,SY-033,RT-015,VM-026",
+            test_scope);
+    qhv_add("msr/sint-vector", "MS-021", test_sint_vector);
+    qhv_add("msr/stimer-config", "ST-013,ST-014,ST-015,CP-026",
+            test_stimer_config);
+    qhv_add("msr/no-polling", "CP-024", test_no_polling);
+    qhv_add("msr/icr", "MS-015", test_icr);
+    qhv_add("msr/eoi-tpr", "MS-014,MS-016,SY-030", test_eoi_tpr);
+    qhv_add("msr/reset-msr", "MS-008", test_reset_msr);
+    qhv_add("msr/crash",
+            "CR-002,CR-004,CR-007,CR-008,CR-009,CR-010,CR-011,CR-012",
+            test_crash);
+    qhv_add("msr/crash-message", "CR-005,CR-006", test_crash_message);
+    qhv_add("msr/tsc-invariant", "MS-030", test_tsc_invariant);
+    qhv_add("msr/reenlightenment", "MS-029", test_reenlightenment);
+    qhv_add("msr/frequencies", "MS-013", test_frequencies);
+    qhv_add("msr/runtime", "MS-009", test_runtime);
+    qhv_add("msr/none", "MS-002,MS-035", test_no_msr);
+    qhv_add("msr/fuzz", "", test_fuzz);
     return g_test_run();
 }

@@ -324,7 +324,8 @@ static void test_vp_assist(void)
     qtest_quit(s);
 }
 
-static void add(const char *what, void (*fn)(const void *data))
+static void add(const char *what, const char *rules,
+                void (*fn)(const void *data))
 {
     static const char *names[] = {
         "hypercall", "reference-tsc", "simp", "siefp", "vp-assist",
@@ -332,30 +333,26 @@ static void add(const char *what, void (*fn)(const void *data))
     unsigned i;
 
     for (i = 0; i < ARRAY_SIZE(overlays); i++) {
-        g_autofree char *path = g_strdup_printf("hyperv/overlay/%s/%s", what,
-                                                names[i]);
-
-        qtest_add_data_func(path, GUINT_TO_POINTER(overlays[i]), fn);
+        qhv_add_row(what, names[i], rules, GUINT_TO_POINTER(overlays[i]), fn);
     }
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add("ram-beneath/HC-053/SY-004/RT-012/VA-002", test_ram_beneath);
-    add("places/HC-048/HC-054", test_places);
-    qtest_add_func("hyperv/overlay/move/SY-003/VA-001", test_move);
-    qtest_add_func("hyperv/overlay/beyond/HC-049/MS-012", test_beyond);
-    qtest_add_func("hyperv/overlay/stack/HC-075/SY-034", test_stack);
-    qtest_add_func("hyperv/overlay/guest-os-id/HC-045/HC-046",
-                   test_guest_os_id);
-    qtest_add_data_func("hyperv/overlay/hypercall-page/HC-048/HC-050/HC-052/"
-                        "HC-055/amd", GUINT_TO_POINTER(0),
-                        test_hypercall_page);
-    qtest_add_data_func("hyperv/overlay/hypercall-page/HC-048/HC-050/HC-052/"
-                        "HC-055/intel", GUINT_TO_POINTER(1),
-                        test_hypercall_page);
-    qtest_add_func("hyperv/overlay/locked/HC-051/CP-025", test_locked);
-    qtest_add_func("hyperv/overlay/vp-assist/VA-001", test_vp_assist);
+    add("overlay/ram-beneath", "HC-053,SY-004,RT-012,VA-002",
+        test_ram_beneath);
+    add("overlay/places", "HC-048,HC-054", test_places);
+    qhv_add("overlay/move", "SY-003,VA-001", test_move);
+    qhv_add("overlay/beyond", "HC-049,MS-012", test_beyond);
+    qhv_add("overlay/stack", "HC-075,SY-034", test_stack);
+    qhv_add("overlay/guest-os-id", "HC-045,HC-046", test_guest_os_id);
+    qhv_add_row("overlay/hypercall-page", "amd", "HC-048,HC-050,HC-052,HC-055",
+                GUINT_TO_POINTER(0), test_hypercall_page);
+    qhv_add_row("overlay/hypercall-page", "intel",
+                "HC-048,HC-050,HC-052,HC-055", GUINT_TO_POINTER(1),
+                test_hypercall_page);
+    qhv_add("overlay/locked", "HC-051,CP-025", test_locked);
+    qhv_add("overlay/vp-assist", "VA-001", test_vp_assist);
     return g_test_run();
 }

@@ -580,6 +580,13 @@ static void test_post_message(void)
     g_assert_cmphex(post_message(s, 7, 1, 8), ==, ST_SUCCESS);
     g_assert_cmphex(post_message(s, 7, 2, 8), ==, ST_SUCCESS);
     g_assert_cmphex(post_message(s, 7, 3, 8), ==, ST_INSUFFICIENT_BUFFERS);
+    /* PC-019: those that were accepted come in their order, and no other */
+    for (i = 1; i <= 2; i++) {
+        g_assert_cmphex(qhv_message_type(s, 1, 3), ==, i);
+        qhv_message_done(s, 1, 3);
+        qhv_set(s, 1, MSR_EOM, 0);
+    }
+    g_assert_cmphex(qhv_message_type(s, 1, 3), ==, 0);
     testdev(s, TESTDEV_MSG_END, 1, 3, 7);
     g_assert_cmphex(post_message(s, 7, 1, 8), ==, ST_INVALID_CONNECTION_ID);
     qtest_quit(s);
@@ -615,6 +622,11 @@ static void test_signal_event(void)
                     ST_SUCCESS);
     g_assert_cmpint(qhv_take_irq(s, 1), ==, 0x50);
 
+    /* PC-023: any number of times, whether somebody looks or not */
+    for (i = 0; i < 1000; i++) {
+        g_assert_cmphex(signal_event(s, 9, 0), ==, ST_SUCCESS);
+    }
+
     /* a flag that the port has not */
     g_assert_cmphex(signal_event(s, 9, 1), ==, ST_INVALID_PARAMETER);
     g_assert_cmphex(signal_event(s, 9, 0xffff), ==, ST_INVALID_PARAMETER);
@@ -634,10 +646,20 @@ static uint32_t assist(QTestState *s)
 static void test_eoi_assist(void)
 {
     QTestState *s = qhv_start(1, FLAGS, NULL);
+    unsigned i;
 
     qtest_writel(s, QHV_ASSIST, 0x12345678);
     qhv_set(s, 0, MSR_VP_ASSIST_PAGE, QHV_ASSIST | 1);
     g_assert_cmphex(assist(s), ==, 0);
+    for (i = 8; i < QHV_PAGE; i += 8) {
+        g_assert_cmphex(qtest_readq(s, QHV_ASSIST + i), ==, 0);
+    }
+
+    /* VA-005: level-triggered, so that there has to be an EOI */
+    qhv_set(s, 0, MSR_ICR, 0x4c050);
+    g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
+    g_assert_cmphex(assist(s), ==, 0);
+    qhv_eoi(s, 0);
 
     /* VA-004: alone, so the bit is set; the guest clears it instead of EOI */
     qhv_set(s, 0, MSR_ICR, 0x44050);
@@ -797,42 +819,40 @@ static void test_fuzz(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    qtest_add_func("hyperv/synic/disabled/SY-001", test_disabled);
-    qtest_add_func("hyperv/synic/pages/SY-002/SY-003/SY-004", test_pages);
-    qtest_add_func("hyperv/synic/message/SY-005/SY-007/SY-008/SY-018/SY-019/"
-                   "SY-020", test_message);
-    qtest_add_data_func("hyperv/synic/queue-eom/SY-006/SY-011/SY-012/SY-013",
-                        GUINT_TO_POINTER(BY_EOM), test_queue);
-    qtest_add_data_func("hyperv/synic/queue-eoi/SY-012",
-                        GUINT_TO_POINTER(BY_EOI), test_queue);
-    qtest_add_data_func("hyperv/synic/queue-eoi-msr/SY-012/MS-014",
-                        GUINT_TO_POINTER(BY_EOI_MSR), test_queue);
-    qtest_add_data_func("hyperv/synic/queue-post/SY-012",
-                        GUINT_TO_POINTER(BY_POST), test_queue);
-    qtest_add_func("hyperv/synic/retry/SY-017", test_retry);
-    qtest_add_func("hyperv/synic/no-eom/SY-014/SY-015", test_no_eom);
-    qtest_add_func("hyperv/synic/eom/SY-013/MS-020", test_eom);
-    qtest_add_func("hyperv/synic/masked/SY-010/SY-016", test_masked);
-    qtest_add_func("hyperv/synic/apic-disabled/SY-010/IP-013",
-                   test_apic_disabled);
-    qtest_add_func("hyperv/synic/polling/SY-029/CP-024", test_polling);
-    qtest_add_func("hyperv/synic/auto-eoi/SY-027", test_auto_eoi);
-    qtest_add_func("hyperv/synic/shared-vector/SY-032", test_shared_vector);
-    qtest_add_func("hyperv/synic/flags/SY-005/SY-023/SY-024/SY-026",
-                   test_flags);
-    qtest_add_func("hyperv/synic/flag-masked/SY-025", test_flag_masked);
-    qtest_add_func("hyperv/synic/per-vp/SY-033", test_per_vp);
-    qtest_add_func("hyperv/synic/disable-while-queued/SY-011",
-                   test_disable_while_queued);
-    qtest_add_func("hyperv/synic/route-free", test_route_free);
-    qtest_add_func("hyperv/synic/reset/SY-001/SY-002", test_reset);
-    qtest_add_func("hyperv/synic/post-message/SY-018/SY-020",
-                   test_post_message);
-    qtest_add_func("hyperv/synic/signal-event/HC-021", test_signal_event);
-    qtest_add_func("hyperv/synic/eoi-assist/VA-001/VA-002/VA-003/VA-004",
-                   test_eoi_assist);
-    qtest_add_func("hyperv/synic/eoi-assist-message/VA-004",
-                   test_eoi_assist_message);
-    qtest_add_func("hyperv/synic/fuzz/SY-034/HC-075", test_fuzz);
+    qhv_add("synic/disabled", "SY-001", test_disabled);
+    qhv_add("synic/pages", "SY-002,SY-003,SY-004", test_pages);
+    qhv_add("synic/message", "SY-005,SY-007,SY-008,SY-009,SY-018,SY-019,SY-020",
+            test_message);
+    qhv_add_row("synic/queue", "eom", "SY-006,SY-011,SY-012,SY-013",
+                GUINT_TO_POINTER(BY_EOM), test_queue);
+    qhv_add_row("synic/queue", "eoi", "SY-012",
+                GUINT_TO_POINTER(BY_EOI), test_queue);
+    qhv_add_row("synic/queue", "eoi-msr", "SY-012,MS-014",
+                GUINT_TO_POINTER(BY_EOI_MSR), test_queue);
+    qhv_add_row("synic/queue", "post", "SY-012",
+                GUINT_TO_POINTER(BY_POST), test_queue);
+    qhv_add("synic/retry", "SY-017", test_retry);
+    qhv_add("synic/no-eom", "SY-014,SY-015", test_no_eom);
+    qhv_add("synic/eom", "SY-013,MS-020", test_eom);
+    qhv_add("synic/masked", "SY-010,SY-016", test_masked);
+    qhv_add("synic/apic-disabled", "SY-010,IP-013", test_apic_disabled);
+    qhv_add("synic/polling", "SY-029,CP-024", test_polling);
+    qhv_add("synic/auto-eoi", "SY-027", test_auto_eoi);
+    qhv_add("synic/shared-vector", "SY-032", test_shared_vector);
+    qhv_add("synic/flags", "SY-005,SY-023,SY-024,SY-026", test_flags);
+    qhv_add("synic/flag-masked", "SY-025", test_flag_masked);
+    qhv_add("synic/per-vp", "SY-033", test_per_vp);
+    qhv_add("synic/disable-while-queued", "SY-011", test_disable_while_queued);
+    qhv_add("synic/route-free", "", test_route_free);
+    qhv_add("synic/reset", "SY-001,SY-002", test_reset);
+    qhv_add("synic/post-message", "SY-018,SY-020,PC-012,PC-013,PC-015,PC-019",
+            test_post_message);
+    qhv_add("synic/signal-event", "HC-021,PC-022,PC-023,PC-024,PC-026",
+            test_signal_event);
+    qhv_add("synic/eoi-assist",
+            "VA-001,VA-002,VA-003,VA-004,VA-005,VA-006,VA-011,VA-017",
+            test_eoi_assist);
+    qhv_add("synic/eoi-assist-message", "VA-004", test_eoi_assist_message);
+    qhv_add("synic/fuzz", "SY-034,HC-075", test_fuzz);
     return g_test_run();
 }

@@ -666,36 +666,33 @@ int main(int argc, char **argv)
     unsigned i;
 
     g_test_init(&argc, &argv, NULL);
-    qtest_add_func("hyperv/stimer/one-shot/ST-005/ST-007/ST-009/ST-010/ST-019",
-                   test_one_shot);
-    qtest_add_func("hyperv/stimer/auto-enable/ST-002", test_auto_enable);
-    qtest_add_func("hyperv/stimer/zero/ST-003", test_zero);
-    qtest_add_func("hyperv/stimer/enable/ST-004/ST-006", test_enable);
-    qtest_add_func("hyperv/stimer/past/ST-006", test_past);
-    qtest_add_func("hyperv/stimer/periodic/ST-008", test_periodic);
-    qtest_add_func("hyperv/stimer/direct/ST-013/ST-014", test_direct);
-    qtest_add_func("hyperv/stimer/sint0/ST-012", test_sint0);
-    qtest_add_func("hyperv/stimer/wrap/ST-016", test_wrap);
-    qtest_add_func("hyperv/stimer/blocked/ST-011/ST-018/ST-020/ST-022",
-                   test_blocked);
-    qtest_add_func("hyperv/stimer/masked/SY-010/ST-020", test_masked);
-    qtest_add_func("hyperv/stimer/catch-up/ST-009/ST-017", test_catch_up);
-    qtest_add_func("hyperv/stimer/lazy/ST-017", test_lazy);
-    qtest_add_func("hyperv/stimer/hopeless/ST-017", test_hopeless);
-    qtest_add_func("hyperv/stimer/one-shot-late/ST-011", test_one_shot_late);
-    qtest_add_func("hyperv/stimer/short-period", test_short_period);
-    qtest_add_func("hyperv/stimer/fuzz/ST-023/RT-002", test_fuzz);
-    qtest_add_func("hyperv/reftime/count/RT-001/RT-002/RT-003/RT-004",
-                   test_reference_count);
+    qhv_add("stimer/one-shot", "ST-005,ST-007,ST-009,ST-010,ST-019",
+            test_one_shot);
+    qhv_add("stimer/auto-enable", "ST-002", test_auto_enable);
+    qhv_add("stimer/zero", "ST-003", test_zero);
+    qhv_add("stimer/enable", "ST-004,ST-006", test_enable);
+    qhv_add("stimer/past", "ST-006", test_past);
+    qhv_add("stimer/periodic", "ST-008", test_periodic);
+    qhv_add("stimer/direct", "ST-013,ST-014", test_direct);
+    qhv_add("stimer/sint0", "ST-012", test_sint0);
+    qhv_add("stimer/wrap", "ST-016", test_wrap);
+    qhv_add("stimer/blocked", "ST-011,ST-018,ST-020,ST-022", test_blocked);
+    qhv_add("stimer/masked", "SY-010,ST-020", test_masked);
+    qhv_add("stimer/catch-up", "ST-009,ST-017", test_catch_up);
+    qhv_add("stimer/lazy", "ST-017", test_lazy);
+    qhv_add("stimer/hopeless", "ST-017", test_hopeless);
+    qhv_add("stimer/one-shot-late", "ST-011", test_one_shot_late);
+    qhv_add("stimer/short-period", "", test_short_period);
+    qhv_add("stimer/fuzz", "ST-023,RT-002", test_fuzz);
+    qhv_add("reftime/count", "RT-001,RT-002,RT-003,RT-004",
+            test_reference_count);
     for (i = 0; i < ARRAY_SIZE(khz); i++) {
-        g_autofree char *path = g_strdup_printf("hyperv/reftime/tsc-page/"
-                                                "RT-007/RT-008/RT-014/RT-016/"
-                                                "%u-khz", khz[i]);
+        g_autofree char *row = g_strdup_printf("%u-khz", khz[i]);
 
-        qtest_add_data_func(path, GUINT_TO_POINTER(khz[i]), test_tsc_page);
+        qhv_add_row("reftime/tsc-page", row, "RT-007,RT-008,RT-014,RT-016,RT-018",
+                    GUINT_TO_POINTER(khz[i]), test_tsc_page);
     }
-    qtest_add_func("hyperv/reftime/tsc-slow/RT-009", test_tsc_slow);
-    qtest_add_func("hyperv/reftime/overlay/RT-012/RT-013/MS-011",
-                   test_tsc_overlay);
+    qhv_add("reftime/tsc-slow", "RT-009", test_tsc_slow);
+    qhv_add("reftime/overlay", "RT-012,RT-013,MS-011", test_tsc_overlay);
     return g_test_run();
 }

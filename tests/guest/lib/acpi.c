@@ -1,5 +1,6 @@
 /*
- * The APIC ids of all processors, from the ACPI MADT.
+ * What the tests want of ACPI: the APIC ids of all processors, and what devices
+ * there are.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -30,7 +31,7 @@ static const uint8_t *find_rsdp(void)
     return NULL;
 }
 
-static const struct header *find_madt(void)
+static const struct header *find_table(const char *signature)
 {
     const uint8_t *rsdp = find_rsdp();
     const struct header *rsdt;
@@ -43,16 +44,33 @@ static const struct header *find_madt(void)
         const struct header *h;
 
         h = (void *)(uintptr_t)get32((const uint8_t *)rsdt + o);
-        if (!memcmp(h->signature, "APIC", 4)) {
+        if (!memcmp(h->signature, signature, 4)) {
             return h;
         }
     }
     return NULL;
 }
 
+bool acpi_dsdt_names(const char *word)
+{
+    const struct header *fadt = find_table("FACP"), *dsdt;
+    size_t n = strlen(word);
+
+    if (!fadt) {
+        return false;
+    }
+    dsdt = (void *)(uintptr_t)get32((const uint8_t *)fadt + 40);
+    for (uint32_t o = sizeof(*dsdt); o + n <= dsdt->length; o++) {
+        if (!memcmp((const uint8_t *)dsdt + o, word, n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int acpi_apic_ids(uint32_t *ids, int max)
 {
-    const struct header *madt = find_madt();
+    const struct header *madt = find_table("APIC");
     const uint8_t *p, *end;
     int n = 0;
 

@@ -12,7 +12,6 @@
 #define MSR_X2APIC      0x800
 #define BASE_EXTD       (1 << 10)
 #define BASE_ENABLE     (1 << 11)
-#define LVT_MASKED      0x10000
 
 static SHARED uint32_t *mmio(unsigned reg)
 {

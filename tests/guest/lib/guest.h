@@ -322,6 +322,8 @@ bool deadline_passed(struct deadline *d);
 #define APIC_LVTT   0x320
 #define APIC_LVT0   0x350
 #define APIC_LVT1   0x360
+#define LVT_MASKED      0x10000
+#define LVT_PERIODIC    0x20000
 #define APIC_TMICT  0x380
 #define APIC_TMCCT  0x390
 #define APIC_TDCR   0x3E0
@@ -359,6 +361,7 @@ int in_real_mode(struct cpu *c, uint32_t target, uint32_t eax, uint32_t edx);
 
 /* acpi.c */
 int acpi_apic_ids(uint32_t *ids, int max);
+bool acpi_dsdt_names(const char *word);     /* is the word in the DSDT? */
 
 /* hyperv.c: helpers on top of the interface */
 #define HV_FAULT(vector) (1ull << 63 | (vector))    /* in place of a result */
@@ -381,6 +384,13 @@ uint64_t hv_call_fast(uint64_t control, uint64_t rdx, uint64_t r8);
 uint64_t hv_call_xmm(uint64_t control, void *block);    /* 112 bytes, in, out */
 uint64_t hv_call_with(struct call *c, uint64_t control,
                       void (*how)(struct call *));
+
+/*
+ * The same from 32-bit code, with control EDX:EAX, input EBX:ECX and output
+ * EDI:ESI; checks that all but the result is kept
+ */
+uint64_t hv_call32(struct call *c, uint64_t control, uint64_t in,
+                   uint64_t out);
 uint64_t ref_now(void);
 
 void synic_on(void);
@@ -401,11 +411,13 @@ void testdev(int op, uint32_t vp, int sint, int conn);
 /* tap.c */
 struct test {
     const char *name;
-    const char *rules;          /* ids of requirements.tsv */
+    const char *rules;          /* ids of tests/conformance/rules.tsv */
     void (*fn)(void);
     void (*row_fn)(int row);
     int rows;
     const char *(*row_name)(int row);
+    const char *(*row_rules)(int row);  /* instead of rules */
+    bool (*row_here)(int row);          /* can this row be judged here? */
     uint16_t need[4];           /* features without which it is skipped */
     uint16_t absent;            /* runs only when this one is not there */
     uint8_t min_cpus;

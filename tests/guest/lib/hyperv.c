@@ -76,6 +76,29 @@ uint64_t hv_call_xmm(uint64_t control, void *block)
     return result;
 }
 
+uint64_t hv_call32(struct call *c, uint64_t control, uint64_t in, uint64_t out)
+{
+    c->rax = (uint32_t)control;
+    c->rdx = control >> 32;
+    c->rbx = in >> 32;
+    c->rcx = (uint32_t)in;
+    c->rdi = out >> 32;
+    c->rsi = (uint32_t)out;
+    c->rbp = 0x55555555;
+    c->target = (uintptr_t)hv_page;
+    call_safe(call_kernel32, c);
+    if (c->vector != NO_FAULT) {
+        return HV_FAULT(c->vector);
+    }
+    CHECK_EQ(c->rsp_delta, 0, "ESP after the call");
+    CHECK_EQ(c->rbx, in >> 32, "EBX after the call");
+    CHECK_EQ(c->rcx, (uint32_t)in, "ECX after the call");
+    CHECK_EQ(c->rdi, out >> 32, "EDI after the call");
+    CHECK_EQ(c->rsi, (uint32_t)out, "ESI after the call");
+    CHECK_EQ(c->rbp, 0x55555555, "EBP after the call");
+    return (uint32_t)c->rax | c->rdx << 32;
+}
+
 uint64_t ref_now(void)
 {
     return hv_rd(HV_MSR_TIME_REF_COUNT);

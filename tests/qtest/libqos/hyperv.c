@@ -28,6 +28,22 @@ static int qhv_int(const char *word)
     return val;
 }
 
+void qhv_add(const char *name, const char *rules, void (*fn)(void))
+{
+    g_autofree char *path = g_strdup_printf("hyperv/%s [%s]", name, rules);
+
+    qtest_add_func(path, fn);
+}
+
+void qhv_add_row(const char *name, const char *row, const char *rules,
+                 const void *data, void (*fn)(const void *data))
+{
+    g_autofree char *path = g_strdup_printf("hyperv/%s/%s [%s]", name, row,
+                                            rules);
+
+    qtest_add_data_func(path, data, fn);
+}
+
 QTestState *qhv_start(unsigned cpus, const char *flags, const char *extra)
 {
     QTestState *s = qtest_initf("-machine q35 -nodefaults -m 64 -smp %u "
@@ -93,6 +109,17 @@ void qhv_cpuid(QTestState *s, unsigned vp, uint32_t leaf, uint32_t regs[4])
     for (i = 0; i < 4; i++) {
         regs[i] = qhv_number(words[1 + i]);
     }
+}
+
+bool qhv_has(QTestState *s, uint16_t feature)
+{
+    uint32_t regs[4];
+
+    if (!feature) {
+        return true;
+    }
+    qhv_cpuid(s, 0, 0x40000000 | ((feature >> 8) & 0x7f), regs);
+    return regs[(feature >> 5) & 3] & (1u << (feature & 31));
 }
 
 uint64_t qhv_rdtsc(QTestState *s, unsigned vp)

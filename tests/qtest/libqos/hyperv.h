@@ -118,6 +118,7 @@
 #define MESSAGE_TIMER               0x80000010
 #define MESSAGE_PENDING             1
 
+#define APIC_ID                     0x02
 #define APIC_TPR                    0x08
 #define APIC_EOI                    0x0b
 #define APIC_SVR                    0x0f
@@ -146,6 +147,17 @@ typedef struct QhvCall {
 } QhvCall;
 
 /**
+ * qhv_add, qhv_add_row: add a test, or one of those for the rows of a table
+ * @name: "GROUP/NAME"
+ * @row: what tells it from the others of this name
+ * @rules: ids of tests/conformance/rules.tsv that it checks, separated by
+ *         commas, or ""; they are reported with its name
+ */
+void qhv_add(const char *name, const char *rules, void (*fn)(void));
+void qhv_add_row(const char *name, const char *row, const char *rules,
+                 const void *data, void (*fn)(const void *data));
+
+/**
  * qhv_start: start QEMU with the hv-* properties @flags
  * @cpus: number of VPs; their APICs are enabled, and deaf to the legacy PIC
  * @extra: more arguments, or NULL
@@ -172,6 +184,12 @@ uint64_t qhv_get(QTestState *s, unsigned vp, uint32_t msr);
 void qhv_set(QTestState *s, unsigned vp, uint32_t msr, uint64_t val);
 
 void qhv_cpuid(QTestState *s, unsigned vp, uint32_t leaf, uint32_t regs[4]);
+
+/**
+ * qhv_has: whether a bit of a CPUID leaf is set, a ConfFeature of the tables
+ * of tests/conformance/mktables; 0 is always granted
+ */
+bool qhv_has(QTestState *s, uint16_t feature);
 uint64_t qhv_rdtsc(QTestState *s, unsigned vp);
 
 /**
