@@ -43,29 +43,53 @@ static void vmbus_disconnect(VMBus *vmbus, const char *why)
     vmbus_server_disconnect(&vmbus->server);
 }
 
-static void vmbus_tx_done(VMBus *vmbus)
+static int vmbus_post(HvSintRoute *route, const VMBusOutMsg *out)
 {
-    vmbus->sending = false;
-    hyperv_sint_route_unref(vmbus->tx_route);
-    vmbus->tx_route = NULL;
+    struct hyperv_message msg = {
+        .header.message_type = HV_MESSAGE_VMBUS,
+        .header.payload_size = ROUND_UP(out->len, 8),
+    };
+
+    memcpy(msg.payload, out->data, out->len);
+    trace_vmbus_post_message(ldl_le_p(out->data), out->len);
+    return route ? hyperv_post_msg(route, &msg) : -ENXIO;
+}
+
+static void vmbus_reserved_cb(void *data, int status)
+{
+    VMBus *vmbus = data;
+
+    if (status != -EAGAIN) {
+        vmbus->reserved_sending = false;
+    } else if (vmbus->reserved_sending) {
+        vmbus_post(vmbus->reserved_route, &vmbus->reserved_tx);
+    }
+}
+
+void vmbus_post_reserved(VMBus *vmbus)
+{
+    VMBusOutMsg *msg = &vmbus->reserved_tx;
+    int ret;
+
+    hyperv_sint_route_unref(vmbus->reserved_route);
+    vmbus->reserved_route = hyperv_sint_route_new(msg->vp, msg->sint,
+                                                  vmbus_reserved_cb, vmbus);
+    ret = vmbus_post(vmbus->reserved_route, msg);
+    vmbus->reserved_sending = !ret;
+    if (ret) {
+        qemu_log_mask(LOG_GUEST_ERROR, "vmbus: no VP %u or SINT %u for a "
+                      "reserved channel\n", msg->vp, msg->sint);
+    }
 }
 
 /* Hand @tx to the SynIC, which calls back when it is delivered */
 static void vmbus_tx_post(VMBus *vmbus)
 {
-    HvSintRoute *route = vmbus->tx_route ?: vmbus->route;
-    struct hyperv_message msg = {
-        .header.message_type = HV_MESSAGE_VMBUS,
-        .header.payload_size = ROUND_UP(vmbus->tx.len, 8),
-    };
-    int ret;
+    int ret = vmbus_post(vmbus->route, &vmbus->tx);
 
-    memcpy(msg.payload, vmbus->tx.data, vmbus->tx.len);
-    trace_vmbus_post_message(ldl_le_p(vmbus->tx.data), vmbus->tx.len);
-    ret = route ? hyperv_post_msg(route, &msg) : -ENXIO;
     /* -EAGAIN: an older message has to get through first */
     if (ret && ret != -EAGAIN) {
-        vmbus_tx_done(vmbus);
+        vmbus->sending = false;
         vmbus_disconnect(vmbus, "messages cannot be posted");
     }
 }
@@ -75,22 +99,17 @@ static void vmbus_tx_next(VMBus *vmbus)
     const VMBusOutMsg *msg;
 
     while (!vmbus->sending && (msg = vmbus_server_next(&vmbus->server))) {
-        vmbus->tx = *msg;
-        vmbus_server_sent(&vmbus->server);
-        vmbus->sending = true;
-        if (vmbus->tx.vp != VMBUS_VP_NONE) {
-            vmbus->tx_route = hyperv_sint_route_new(vmbus->tx.vp,
-                                                    vmbus->tx.sint,
-                                                    vmbus_msg_cb, vmbus);
-            if (!vmbus->tx_route) {
-                qemu_log_mask(LOG_GUEST_ERROR, "vmbus: no VP %u or SINT %u "
-                              "for a reserved channel\n", vmbus->tx.vp,
-                              vmbus->tx.sint);
-                vmbus_tx_done(vmbus);
-                continue;
-            }
+        if (msg->vp == VMBUS_VP_NONE) {
+            vmbus->tx = *msg;
+            vmbus->sending = true;
+            vmbus_server_sent(&vmbus->server);
+            vmbus_tx_post(vmbus);
+        } else {
+            /* An older one that was not read is of no use any more */
+            vmbus->reserved_tx = *msg;
+            vmbus_server_sent(&vmbus->server);
+            vmbus_post_reserved(vmbus);
         }
-        vmbus_tx_post(vmbus);
     }
 }
 
@@ -124,7 +143,7 @@ static void vmbus_msg_cb(void *data, int status)
         if (ldl_le_p(vmbus->tx.data) == VMBUS_MSG_OPENCHANNEL_RESULT) {
             vmbus_opened(vmbus);
         }
-        vmbus_tx_done(vmbus);
+        vmbus->sending = false;
         if (status) {
             vmbus_disconnect(vmbus, "a message was not delivered");
         }
@@ -283,7 +302,7 @@ bool vmbus_connect(VMBus *vmbus)
     hyperv_sint_route_unref(vmbus->route);
     g_clear_pointer(&vmbus->int_page, vmbus_mem_free);
     /* A message on its way to the one who was connected before is void */
-    vmbus_tx_done(vmbus);
+    vmbus->sending = false;
 
     vmbus->route = hyperv_sint_route_new(s->target_vp, VMBUS_SINT,
                                          vmbus_msg_cb, vmbus);
@@ -641,9 +660,12 @@ static void vmbus_reset_hold(Object *obj, ResetType type)
         vmbus->rx_nr = 0;
     }
     vmbus_server_reset(&vmbus->server);
-    vmbus_tx_done(vmbus);
+    vmbus->sending = false;
+    vmbus->reserved_sending = false;
     hyperv_sint_route_unref(vmbus->route);
     vmbus->route = NULL;
+    hyperv_sint_route_unref(vmbus->reserved_route);
+    vmbus->reserved_route = NULL;
     g_clear_pointer(&vmbus->int_page, vmbus_mem_free);
     vmbus->loaded = false;
     vmbus_resched(vmbus);

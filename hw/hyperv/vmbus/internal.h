@@ -72,7 +72,9 @@ typedef struct VMBusSavedOffer {
 /**
  * VMBus:
  * @route: to VP @server.target_vp, or NULL
- * @tx: message under way, if @sending; by @tx_route if that is not NULL
+ * @tx: message under way by @route, if @sending
+ * @reserved_tx: message under way by @reserved_route, if @reserved_sending: of a
+ *               reserved channel, to a VP and SINT of its own
  * @running: in vmbus_run()
  * @rerun: vmbus_run() was called and has not looked at everything since
  * @loaded: from a migration stream, and the VM has not run since
@@ -84,9 +86,11 @@ struct VMBus {
 
     VMBusServer server;
     HvSintRoute *route;
-    HvSintRoute *tx_route;
     VMBusOutMsg tx;
     bool sending;
+    HvSintRoute *reserved_route;
+    VMBusOutMsg reserved_tx;
+    bool reserved_sending;
     bool running;
     bool rerun;
     bool loaded;
@@ -117,6 +121,11 @@ void vmbus_resched(VMBus *vmbus);
  * Returns: false if that cannot be
  */
 bool vmbus_connect(VMBus *vmbus);
+
+/**
+ * vmbus_post_reserved: post @reserved_tx
+ */
+void vmbus_post_reserved(VMBus *vmbus);
 
 /**
  * vmbus_restart: go on with what was loaded from a migration stream

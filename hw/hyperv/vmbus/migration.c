@@ -182,8 +182,9 @@ static int vmbus_post_load(void *opaque, int version_id)
         }
     }
     if (vmbus->rx_head >= VMBUS_RX_MAX || vmbus->rx_nr > VMBUS_RX_MAX ||
-        vmbus->tx.len > VMBUS_MSG_MAX_SIZE || s->unpaused > s->nr_out ||
-        !vmbus_gpadls_check(&s->gpadls)) {
+        vmbus->tx.len > VMBUS_MSG_MAX_SIZE ||
+        vmbus->reserved_tx.len > VMBUS_MSG_MAX_SIZE ||
+        s->unpaused > s->nr_out || !vmbus_gpadls_check(&s->gpadls)) {
         return -EINVAL;
     }
     ok = vmbus_load_offers(vmbus);
@@ -230,6 +231,9 @@ void vmbus_restart(VMBus *vmbus)
         /* What was under way is lost with the SynIC that had it */
         vmbus_server_unsend(s, &vmbus->tx);
     }
+    if (vmbus->reserved_sending) {
+        vmbus_post_reserved(vmbus);
+    }
     QTAILQ_FOREACH(o, &s->offers, link) {
         if (o->state == VMBUS_OFFER_OPEN) {
             vmbus_restart_channel(container_of(o, VMBusChannel, offer));
@@ -237,10 +241,18 @@ void vmbus_restart(VMBus *vmbus)
     }
 }
 
+/* Elements of lists are allocated without being cleared */
+static int gpadl_pre_load(void *opaque)
+{
+    memset(opaque, 0, sizeof(VMBusGpadl));
+    return 0;
+}
+
 static const VMStateDescription vmstate_gpadl = {
     .name = "vmbus/gpadl",
     .version_id = 1,
     .minimum_version_id = 1,
+    .pre_load = gpadl_pre_load,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT32(id, VMBusGpadl),
         VMSTATE_UINT32(relid, VMBusGpadl),
@@ -338,6 +350,8 @@ const VMStateDescription vmstate_vmbus = {
                          link),
         VMSTATE_BOOL(sending, VMBus),
         VMSTATE_STRUCT(tx, VMBus, 1, vmstate_out_msg, VMBusOutMsg),
+        VMSTATE_BOOL(reserved_sending, VMBus),
+        VMSTATE_STRUCT(reserved_tx, VMBus, 1, vmstate_out_msg, VMBusOutMsg),
         VMSTATE_UINT32(rx_head, VMBus),
         VMSTATE_UINT32(rx_nr, VMBus),
         VMSTATE_STRUCT_ARRAY(rx, VMBus, VMBUS_RX_MAX, 1, vmstate_in_msg,

@@ -140,7 +140,8 @@ bool qvmbus_poll(QVmbus *b, unsigned vp, unsigned sint, QVmbusMsg *msg)
     g_assert_cmpuint(m.size, <=, sizeof(msg->data));
     qhv_message_done(b->qts, vp, sint);
     take_irqs(b, vp);
-    if (m.flags & MESSAGE_PENDING) {
+    /* The host may have set it just before the slot was free */
+    if (qtest_readb(b->qts, qhv_slot(vp, sint) + 5) & MESSAGE_PENDING) {
         qhv_set(b->qts, vp, MSR_EOM, 0);
     }
     msg->len = m.size;
@@ -216,10 +217,12 @@ static bool next_done(QVmbus *b, void *opaque)
 void qvmbus_expect(QVmbus *b, uint32_t type, QVmbusMsg *msg)
 {
     QVmbusMsg m;
+    bool noted;
 
     do {
         qvmbus_wait(b, next_done, &m);
-    } while (m.type != type && note(b, &m));
+        noted = note(b, &m);
+    } while (m.type != type && noted);
     g_assert_cmpuint(m.type, ==, type);
     if (msg) {
         *msg = m;
@@ -575,7 +578,7 @@ void qvmbus_signal(QVmbusChan *c)
     QVmbus *b = c->bus;
     uint32_t conn = c->offer->connection_id;
 
-    if (b->version < QVMBUS_V(1, 1)) {
+    if (b->version == QVMBUS_V(0, 13)) {
         uint64_t at = b->int_page + QHV_PAGE / 2 + c->offer->relid / 32 * 4;
 
         qtest_writel(b->qts, at, qtest_readl(b->qts, at) |
@@ -692,7 +695,7 @@ bool qvmbus_take_event(QVmbusChan *c)
 {
     QVmbus *b = c->bus;
     uint32_t flag = c->offer->relid;
-    uint64_t base = b->version < QVMBUS_V(2, 4) ? b->int_page :
+    uint64_t base = b->version && b->version < QVMBUS_V(2, 4) ? b->int_page :
                     QHV_SIEFP + c->vp * QHV_PAGE + QVMBUS_SINT * 256;
     uint64_t at = base + flag / 32 * 4;
     uint32_t word = qtest_readl(b->qts, at);
