@@ -24,15 +24,19 @@
 #include "qemu/module.h"
 #include "qemu/units.h"
 #include "block/aio-wait.h"
+#include "hw/boards.h"
 #include "hw/hyperv/scsi-proto.h"
 #include "hw/hyperv/vmbus.h"
 #include "hw/qdev-properties.h"
+#include "hw/qdev-properties-system.h"
 #include "hw/scsi/scsi.h"
+#include "hw/virtio/iothread-vq-mapping.h"
 #include "migration/qemu-file-types.h"
 #include "migration/vmstate.h"
 #include "scsi/constants.h"
 #include "system/block-backend.h"
 #include "system/dma.h"
+#include "system/iothread.h"
 #include "system/runstate.h"
 #include "trace.h"
 
@@ -46,11 +50,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(HvScsi, HV_SCSI)
 #define HV_SCSI_PAGE_SIZE           4096
 #define HV_SCSI_MAX_TRANSFER        (16 * MiB)
 
-/*
- * How often a channel is looked at again, because more came in the meantime,
- * before other work of its AioContext has its turn
- */
-#define HV_SCSI_PASSES      16
+/* As Hyper-V has it, and Linux makes its queues for */
+#define HV_SCSI_AUTO_SUB_CHANNELS   UINT16_MAX
+#define HV_SCSI_CPUS_PER_CHANNEL    4
 
 /* How far the initialization has come; saved in snapshots */
 typedef enum HvScsiState {
@@ -99,7 +101,7 @@ struct HvScsiReq {
  * @version: valid from the state HV_SCSI_PROPERTIES on
  * @rescan: the guest has yet to be told that devices came or went; protected
  *          by the lock of channel 0
- * @paused: packets stay in the rings; written under the big lock
+ * @drained: packets stay in the rings; written under the big lock
  * @resetting: requests that are cancelled now are so by a reset
  * @ctrl: packets for the main loop, protected by @ctrl_lock
  * @ctrl_busy: the main loop is at one of them
@@ -109,11 +111,14 @@ struct HvScsi {
 
     SCSIBus bus;
     uint32_t max_transfer;
+    uint16_t sub_channels;
+    IOThread *iothread;
+    IOThreadVirtQueueMappingList *iothread_vq_mapping;
 
     int state;
     uint16_t version;
     bool rescan;
-    int paused;
+    bool drained;
     bool resetting;
     HvScsiChannel *channels;
 
@@ -121,7 +126,7 @@ struct HvScsi {
     QTAILQ_HEAD(, HvScsiReq) ctrl;
     QEMUBH *ctrl_bh;
     bool ctrl_busy;
-    VMChangeStateEntry *vmstate;
+    VMChangeStateEntry *vm_change_state;
 };
 
 static HvScsi *hv_scsi_of(HvScsiChannel *hc)
@@ -441,6 +446,17 @@ static uint32_t hv_scsi_query_properties(HvScsi *s, HvStorPacket *pkt)
     return HV_STOR_STATUS_SUCCESS;
 }
 
+static uint32_t hv_scsi_create_sub_channels(HvScsi *s, HvStorPacket *pkt)
+{
+    uint16_t n = le16_to_cpu(pkt->sub_channels);
+
+    if (n > hv_scsi_max_sub_channels(s) ||
+        vmbus_device_offer_subchannels(VMBUS_DEVICE(s), n)) {
+        return HV_STOR_STATUS_INVALID_PARAMETER;
+    }
+    return HV_STOR_STATUS_SUCCESS;
+}
+
 static void hv_scsi_cold_reset(HvScsi *s, Object *obj)
 {
     qatomic_set(&s->resetting, true);
@@ -472,7 +488,7 @@ static uint32_t hv_scsi_reset_bus(HvScsi *s, HvStorPacket *pkt)
  * HvScsiOp: an operation of the guest's that is no command
  * @name: NULL if there is no such operation
  * @states: those in which it is allowed, a mask
- * @next: the state that follows if it succeeds, if it is a later one
+ * @next: the state that follows if it succeeds, if that is a later one
  * @len: of the shortest packet
  * @handle: makes the answer, returns its status; NULL: nothing is to be done
  */
@@ -498,6 +514,12 @@ static const struct HvScsiOp {
     [HV_STOR_END_INITIALIZATION] = {
         "END_INITIALIZATION", BIT(HV_SCSI_END), HV_SCSI_READY,
         sizeof(HvStorHeader),
+    },
+    [HV_STOR_CREATE_SUB_CHANNELS] = {
+        /* Windows asks before the end, Linux afterwards */
+        "CREATE_SUB_CHANNELS", BIT(HV_SCSI_END) | BIT(HV_SCSI_READY),
+        HV_SCSI_END, endof(HvStorPacket, sub_channels),
+        hv_scsi_create_sub_channels,
     },
     [HV_STOR_RESET_LUN] = {
         "RESET_LUN", BIT(HV_SCSI_READY), HV_SCSI_READY,
@@ -595,7 +617,7 @@ static bool hv_scsi_take(HvScsi *s, HvScsiChannel *hc)
     HvScsiReq *req;
     uint32_t operation;
 
-    if (qatomic_read(&s->paused)) {
+    if (qatomic_read(&s->drained)) {
         return false;
     }
     req = vmbus_channel_recv_peek(hc->chan, sizeof(*req));
@@ -638,27 +660,28 @@ static void hv_scsi_notify(VMBusChannel *chan)
 {
     HvScsi *s = HV_SCSI(vmbus_channel_device(chan));
     HvScsiChannel *hc = &s->channels[vmbus_channel_idx(chan)];
-    int i;
 
     if (hc == &s->channels[0]) {
         hv_scsi_send_rescan(s);
     }
+    if (vmbus_channel_recv_start(chan)) {
+        return;
+    }
     defer_call_begin();
-    for (i = 0; i < HV_SCSI_PASSES; i++) {
-        if (vmbus_channel_recv_start(chan)) {
-            break;
-        }
-        while (hv_scsi_take(s, hc)) {
-            ;
-        }
-        /* a guest that saw packets in the ring did not signal more of them */
-        if (vmbus_channel_recv_done(chan) <= 0) {
-            break;
-        }
+    while (hv_scsi_take(s, hc)) {
+        ;
     }
     defer_call_end();
-    if (i == HV_SCSI_PASSES) {
-        vmbus_channel_notify_host(chan);
+    vmbus_channel_recv_done(chan);
+}
+
+/* No request that is left belongs to the channel that is opened next. */
+static void hv_scsi_orphan(HvScsiChannel *hc)
+{
+    HvScsiReq *req;
+
+    QTAILQ_FOREACH(req, &hc->reqs, next) {
+        req->base.need_comp = false;
     }
 }
 
@@ -666,9 +689,19 @@ static int hv_scsi_open_channel(VMBusChannel *chan)
 {
     HvScsi *s = HV_SCSI(vmbus_channel_device(chan));
     HvScsiChannel *hc = &s->channels[vmbus_channel_idx(chan)];
+    HvScsiReq *req;
 
     QEMU_LOCK_GUARD(&hc->lock);
     hc->open = true;
+    if (!vmbus_channel_restored(chan)) {
+        hv_scsi_orphan(hc);
+        if (hc == &s->channels[0]) {
+            qatomic_set(&s->state, HV_SCSI_BEGIN);
+        }
+    }
+    QTAILQ_FOREACH(req, &hc->reqs, next) {
+        hv_scsi_reserve(req);
+    }
     return 0;
 }
 
@@ -733,11 +766,9 @@ static void hv_scsi_close_channel(VMBusChannel *chan)
     }
     AIO_WAIT_WHILE_UNLOCKED(NULL, hv_scsi_channel_busy(hc));
 
-    /* a reset that waits for requests as we did: its channel is gone */
     WITH_QEMU_LOCK_GUARD(&hc->lock) {
-        QTAILQ_FOREACH(req, &hc->reqs, next) {
-            req->base.need_comp = false;
-        }
+        /* at most a reset is left, which waits for requests as we did */
+        hv_scsi_orphan(hc);
     }
     if (hc == &s->channels[0]) {
         qatomic_set(&s->state, HV_SCSI_BEGIN);
@@ -746,45 +777,56 @@ static void hv_scsi_close_channel(VMBusChannel *chan)
 
 /* --- Pauses --- */
 
-static void hv_scsi_pause(HvScsi *s)
-{
-    qatomic_inc(&s->paused);
-}
-
-static void hv_scsi_resume(HvScsi *s)
-{
-    uint16_t i;
-
-    if (qatomic_fetch_dec(&s->paused) == 1) {
-        for (i = 0; i < VMBUS_DEVICE(s)->num_channels; i++) {
-            if (s->channels[i].open) {
-                vmbus_channel_notify_host(s->channels[i].chan);
-            }
-        }
-    }
-}
-
 static void hv_scsi_drained_begin(SCSIBus *bus)
 {
-    hv_scsi_pause(container_of(bus, HvScsi, bus));
+    HvScsi *s = container_of(bus, HvScsi, bus);
+
+    qatomic_set(&s->drained, true);
 }
 
 static void hv_scsi_drained_end(SCSIBus *bus)
 {
-    hv_scsi_resume(container_of(bus, HvScsi, bus));
+    HvScsi *s = container_of(bus, HvScsi, bus);
+    uint16_t i;
+
+    qatomic_set(&s->drained, false);
+    for (i = 0; i < VMBUS_DEVICE(s)->num_channels; i++) {
+        if (s->channels[i].open) {
+            vmbus_channel_notify_host(s->channels[i].chan);
+        }
+    }
 }
 
 static void hv_scsi_vm_change_state(void *opaque, bool running, RunState state)
 {
-    HvScsi *s = opaque;
-
-    if (running) {
-        hv_scsi_resume(s);
-    } else {
-        hv_scsi_pause(s);
+    if (!running) {
         /* nothing of these travels */
-        hv_scsi_ctrl_bh(s);
+        hv_scsi_ctrl_bh(opaque);
     }
+}
+
+static void hv_scsi_save_request(QEMUFile *f, SCSIRequest *sreq)
+{
+    HvScsiReq *req = sreq->hba_private;
+
+    vmbus_save_req(f, &req->base);
+}
+
+static void *hv_scsi_load_request(QEMUFile *f, SCSIRequest *sreq)
+{
+    HvScsi *s = container_of(sreq->bus, HvScsi, bus);
+    HvScsiReq *req = vmbus_load_req(f, VMBUS_DEVICE(s), sizeof(*req));
+
+    if (!req || req->base.msglen < HV_STOR_PACKET_V1_SIZE ||
+        req->base.sgl.size != sreq->cmd.xfer) {
+        /* this callback cannot fail */
+        error_report("hv-scsi: the stream has a request that is none");
+        exit(1);
+    }
+    req->hc = &s->channels[vmbus_channel_idx(req->base.chan)];
+    req->sreq = scsi_req_ref(sreq);
+    QTAILQ_INSERT_TAIL(&req->hc->reqs, req, next);
+    return req;
 }
 
 /* --- Devices that come and go --- */
@@ -810,6 +852,7 @@ static void hv_scsi_pre_plug(HotplugHandler *hotplug_dev, DeviceState *dev,
 {
     SCSIDevice *sd = SCSI_DEVICE(dev);
 
+    /* each channel completes its requests where it submits them */
     sd->hba_supports_iothread = true;
     if (sd->id == -1 && sd->lun == -1) {
         /* disks are logical units of one target, as with Hyper-V */
@@ -822,7 +865,12 @@ static void hv_scsi_plug(HotplugHandler *hotplug_dev, DeviceState *dev,
 {
     HvScsi *s = HV_SCSI(hotplug_dev);
 
-    if (s->state == HV_SCSI_READY) {
+    if (s->channels[0].ctx != qemu_get_aio_context()) {
+        /* if others keep it elsewhere, that is only slower */
+        blk_set_aio_context(SCSI_DEVICE(dev)->conf.blk, s->channels[0].ctx,
+                            NULL);
+    }
+    if (dev->hotplugged) {
         scsi_bus_set_ua(&s->bus, SENSE_CODE(REPORTED_LUNS_CHANGED));
     }
     hv_scsi_rescan(s);
@@ -834,9 +882,11 @@ static void hv_scsi_unplug(HotplugHandler *hotplug_dev, DeviceState *dev,
     HvScsi *s = HV_SCSI(hotplug_dev);
 
     qdev_simple_device_unplug_cb(hotplug_dev, dev, errp);
-    if (s->state == HV_SCSI_READY) {
-        scsi_bus_set_ua(&s->bus, SENSE_CODE(REPORTED_LUNS_CHANGED));
+    if (s->channels[0].ctx != qemu_get_aio_context()) {
+        blk_set_aio_context(SCSI_DEVICE(dev)->conf.blk, qemu_get_aio_context(),
+                            NULL);
     }
+    scsi_bus_set_ua(&s->bus, SENSE_CODE(REPORTED_LUNS_CHANGED));
     hv_scsi_rescan(s);
 }
 
@@ -853,9 +903,48 @@ static const SCSIBusInfo hv_scsi_bus_info = {
     .fail = hv_scsi_fail,
     .cancel = hv_scsi_cancelled,
     .change = hv_scsi_change,
+    .save_request = hv_scsi_save_request,
+    .load_request = hv_scsi_load_request,
     .drained_begin = hv_scsi_drained_begin,
     .drained_end = hv_scsi_drained_end,
 };
+
+static uint16_t hv_scsi_num_channels(VMBusDevice *vdev)
+{
+    HvScsi *s = HV_SCSI(vdev);
+
+    if (s->sub_channels == HV_SCSI_AUTO_SUB_CHANNELS) {
+        s->sub_channels = (current_machine->smp.max_cpus - 1) /
+                          HV_SCSI_CPUS_PER_CHANNEL;
+    }
+    return s->sub_channels + 1;
+}
+
+/* Where each channel runs */
+static bool hv_scsi_init_contexts(HvScsi *s, Error **errp)
+{
+    uint16_t i, n = VMBUS_DEVICE(s)->num_channels;
+    g_autofree AioContext **ctx = g_new(AioContext *, n);
+
+    if (s->iothread && s->iothread_vq_mapping) {
+        error_setg(errp, "iothread and iothread-vq-mapping exclude each other");
+        return false;
+    }
+    if (s->iothread_vq_mapping &&
+        !iothread_vq_mapping_apply(s->iothread_vq_mapping, ctx, n, errp)) {
+        return false;
+    }
+    if (s->iothread) {
+        object_ref(s->iothread);
+    }
+    for (i = 0; i < n; i++) {
+        s->channels[i].ctx = s->iothread_vq_mapping ? ctx[i] :
+                             s->iothread ? iothread_get_aio_context(s->iothread)
+                                         : qemu_get_aio_context();
+        vmbus_channel_set_aio_context(s->channels[i].chan, s->channels[i].ctx);
+    }
+    return true;
+}
 
 static void hv_scsi_realize(VMBusDevice *vdev, Error **errp)
 {
@@ -871,17 +960,22 @@ static void hv_scsi_realize(VMBusDevice *vdev, Error **errp)
     s->channels = g_new0(HvScsiChannel, vdev->num_channels);
     for (i = 0; i < vdev->num_channels; i++) {
         s->channels[i].chan = vmbus_device_channel(vdev, i);
-        s->channels[i].ctx = qemu_get_aio_context();
-        qemu_mutex_init(&s->channels[i].lock);
         QTAILQ_INIT(&s->channels[i].reqs);
+    }
+    if (!hv_scsi_init_contexts(s, errp)) {
+        g_free(s->channels);
+        return;
+    }
+    for (i = 0; i < vdev->num_channels; i++) {
+        qemu_mutex_init(&s->channels[i].lock);
     }
     qemu_mutex_init(&s->ctrl_lock);
     QTAILQ_INIT(&s->ctrl);
     s->ctrl_bh = qemu_bh_new_guarded(hv_scsi_ctrl_bh, s,
                                      &DEVICE(s)->mem_reentrancy_guard);
-    s->paused = !runstate_is_running();
-    s->vmstate = qdev_add_vm_change_state_handler(DEVICE(s),
-                                                  hv_scsi_vm_change_state, s);
+    /* when the VM stops, after the bus: no packet is taken any more */
+    s->vm_change_state =
+        qemu_add_vm_change_state_handler_prio(hv_scsi_vm_change_state, s, -1);
     scsi_bus_init(&s->bus, sizeof(s->bus), DEVICE(s), &hv_scsi_bus_info);
     qbus_set_hotplug_handler(BUS(&s->bus), OBJECT(s));
 }
@@ -892,13 +986,19 @@ static void hv_scsi_unrealize(VMBusDevice *vdev)
     uint16_t i;
 
     qbus_set_hotplug_handler(BUS(&s->bus), NULL);
-    qemu_del_vm_change_state_handler(s->vmstate);
+    qemu_del_vm_change_state_handler(s->vm_change_state);
     qemu_bh_delete(s->ctrl_bh);
     qemu_mutex_destroy(&s->ctrl_lock);
     for (i = 0; i < vdev->num_channels; i++) {
         qemu_mutex_destroy(&s->channels[i].lock);
     }
     g_free(s->channels);
+    if (s->iothread_vq_mapping) {
+        iothread_vq_mapping_cleanup(s->iothread_vq_mapping);
+    }
+    if (s->iothread) {
+        object_unref(s->iothread);
+    }
 }
 
 static void hv_scsi_reset(VMBusDevice *vdev)
@@ -911,7 +1011,12 @@ static void hv_scsi_reset(VMBusDevice *vdev)
 }
 
 static const Property hv_scsi_properties[] = {
+    DEFINE_PROP_UINT16("sub-channels", HvScsi, sub_channels,
+                       HV_SCSI_AUTO_SUB_CHANNELS),
     DEFINE_PROP_UINT32("max-transfer", HvScsi, max_transfer, 1 * MiB),
+    DEFINE_PROP_LINK("iothread", HvScsi, iothread, TYPE_IOTHREAD, IOThread *),
+    DEFINE_PROP_IOTHREAD_VQ_MAPPING_LIST("iothread-vq-mapping", HvScsi,
+                                         iothread_vq_mapping),
 };
 
 static const VMStateDescription vmstate_hv_scsi = {
@@ -938,6 +1043,7 @@ static void hv_scsi_class_init(ObjectClass *klass, void *data)
     device_class_set_props(dc, hv_scsi_properties);
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     qemu_uuid_parse(HV_STOR_SCSI_CLASS_GUID, &vdc->classid);
+    vdc->num_channels = hv_scsi_num_channels;
     vdc->vmdev_realize = hv_scsi_realize;
     vdc->vmdev_unrealize = hv_scsi_unrealize;
     vdc->vmdev_reset = hv_scsi_reset;
