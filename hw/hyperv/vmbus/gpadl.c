@@ -231,6 +231,7 @@ bool vmbus_gpadls_check(VMBusGpadls *l)
     QTAILQ_FOREACH(g, &l->list, link) {
         g->owner = l;
         g->ref = 1;
+        g->mem = NULL;
         l->nr++;
         l->nr_pages += g->nr_pages;
         if (!gpadl_shape_ok(g->offset, g->len, g->nr_pages) ||
