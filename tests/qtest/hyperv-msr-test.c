@@ -396,6 +396,30 @@ static void test_reset_msr(void)
     qtest_quit(s);
 }
 
+/* The debugger's registers, with no debugger: plain values, until a reset */
+static void test_syndbg(void)
+{
+    static const uint32_t regs[] = {
+        0x400000f1, 0x400000f2, 0x400000f3, 0x400000f4, 0x400000f5, 0x400000ff,
+    };
+    QTestState *s = qhv_start(1, "hv-syndbg,hv-synic,hv-vpindex,hv-relaxed",
+                              NULL);
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(regs); i++) {
+        g_assert_cmphex(qhv_get(s, 0, regs[i]), ==, 0);
+        qhv_set(s, 0, regs[i], 0x10000 * (i + 1));
+    }
+    for (i = 0; i < ARRAY_SIZE(regs); i++) {
+        g_assert_cmphex(qhv_get(s, 0, regs[i]), ==, 0x10000 * (i + 1));
+    }
+    qtest_system_reset(s);
+    for (i = 0; i < ARRAY_SIZE(regs); i++) {
+        g_assert_cmphex(qhv_get(s, 0, regs[i]), ==, 0);
+    }
+    qtest_quit(s);
+}
+
 static uint64_t crash_arg(QDict *info, unsigned n)
 {
     g_autofree char *name = g_strdup_printf("arg%u", n);
@@ -608,6 +632,7 @@ int main(int argc, char **argv)
     qhv_add("msr/icr", "MS-015", test_icr);
     qhv_add("msr/eoi-tpr", "MS-014,MS-016,SY-030", test_eoi_tpr);
     qhv_add("msr/reset-msr", "MS-008", test_reset_msr);
+    qhv_add("msr/syndbg", "MS-001", test_syndbg);
     qhv_add("msr/crash",
             "CR-002,CR-004,CR-007,CR-008,CR-009,CR-010,CR-011,CR-012",
             test_crash);
