@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Dynamic memory: what QMP asks of hv-balloon happens in the guest.
+# Dynamic memory: what QMP asks of hv-balloon happens in the guest. And VMBus
+# devices that come and go while the guest runs.
 #
 # The device gives every guest 50 seconds before it asks for anything.
 
@@ -11,6 +12,7 @@ import tap
 import vm
 
 MIB = 1 << 20
+DEVICES = '/sys/bus/vmbus/devices'
 
 
 def total(v):
@@ -26,6 +28,35 @@ def reaches(what, value, good):
             raise vm.Error(f'{what} stays at {now >> 20} MiB')
         time.sleep(0.2)
     return now
+
+
+def devices(v):
+    return int(v.out(f'ls {DEVICES} | wc -l'))
+
+
+def remove(v, name):
+    v.qmp('device_del', id=name)
+    v.event('DEVICE_DELETED', lambda data: data.get('device') == name)
+
+
+def hotplug(v):
+    with tap.case('Linux lets go of the device'):
+        v.out(f'until [ -e {DEVICES}/*/driver ]; do sleep 1; done')
+        remove(v, 'balloon')
+        assert devices(v) == 0, devices(v)
+    with tap.case('and takes another one, again and again'):
+        for i in range(3):
+            v.qmp('device_add', driver='hv-balloon', id=f'hvb{i}')
+            v.out(f'until [ -e {DEVICES}/*/driver ]; do sleep 1; done')
+            driver = v.out(f'readlink {DEVICES}/*/driver')
+            assert driver.endswith('/hv_balloon'), driver
+            remove(v, f'hvb{i}')
+            assert devices(v) == 0, devices(v)
+    with tap.case('a device for which there is no driver comes and goes'):
+        v.qmp('device_add', driver='vmbus-testdev', id='test')
+        v.out(f'until [ -e {DEVICES}/*/class_id ]; do sleep 1; done')
+        remove(v, 'test')
+        assert devices(v) == 0, devices(v)
 
 
 def balloon():
@@ -56,6 +87,7 @@ def balloon():
             v.qmp('system_reset')
             v.ready()
             assert total(v) == full, (total(v), full)
+        hotplug(v)
         with tap.case('no complaint from the driver'):
             why = v.complaints()
             assert not why, why
