@@ -92,6 +92,41 @@ TEST_ROWS(msr_bits, "-", ARRAY_SIZE(conf_msrs), row_name,
     conf_walk_msr(&access, &conf_msrs[row]);
 }
 
+/* Instructions and a return, for callers in other modes */
+static uint64_t code(const char *bytes, size_t n)
+{
+    return (uintptr_t)memcpy(page_alloc(), bytes, n);
+}
+
+TEST(msr_in_other_modes, "MS-001")
+{
+    uint64_t rdmsr = code("\x0f\x32\xc3", 3), wrmsr = code("\x0f\x30\xc3", 3);
+
+    for (int i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
+        const ConfMsr *r = &conf_msrs[i];
+        struct call user = { .rcx = r->msr, .target = rdmsr };
+        struct call x86 = { .rcx = r->msr, .target = rdmsr };
+        uint64_t v = 0;
+
+        call_safe(call_user, &user);
+        CHECK_EQ(user.vector, EXC_GP, "%s: read in user mode", r->name);
+        user = (struct call) { .rcx = r->msr, .target = wrmsr };
+        call_safe(call_user, &user);
+        CHECK_EQ(user.vector, EXC_GP, "%s: write in user mode", r->name);
+
+        if (r->waits && granted(r)) {
+            continue;
+        }
+        call_safe(call_kernel32, &x86);
+        CHECK_EQ(x86.vector, rdmsr_safe(r->msr, &v), "%s: read in 32-bit mode",
+                 r->name);
+        if (x86.vector == NO_FAULT && !r->any_reset) {
+            CHECK_EQ((uint32_t)x86.rax | x86.rdx << 32, v,
+                     "%s: value in 32-bit mode", r->name);
+        }
+    }
+}
+
 static bool known(uint32_t msr)
 {
     for (int i = 0; i < ARRAY_SIZE(conf_msrs); i++) {
