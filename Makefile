@@ -4,6 +4,7 @@
 # What is done, and when, is known to the programs called: this file only calls.
 
 BUILD = build
+RUNS = 10
 PREFIX = $(shell cat $(BUILD)/prefix 2>/dev/null || echo /usr/local)
 DESTDIR =
 
@@ -19,6 +20,7 @@ help:
 	@echo '                (own guest: KERNEL= INITRD= APPEND= DISK= SMP= MEM= QEMU_ARGS=)'
 	@echo 'make check      run all tests; make check-SUITE runs one suite:'
 	@echo '                build unit qtest guest system'
+	@echo 'make steady     run quick ones RUNS=$(RUNS) times beside a load, and report flakes'
 	@echo 'make bench      measure with and without hv flags'
 	@echo 'make mutants    break the code in small ways and see what no test catches'
 	@echo '                (MUTANTS= SEED= FILES= COVERAGE=1, see scripts/mutants)'
@@ -53,13 +55,17 @@ check-%: configured
 mutants: configured
 	@scripts/mutants
 
+steady: configured
+	@$(meson)
+	@scripts/steady $(BUILD) $(RUNS)
+
 install: configured
 	@scripts/install-qemu $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
 # What is to be there; prerequisites inherit it.
 NEEDS = build
 run bench install: NEEDS = build run
-check check-% mutants: NEEDS = build run check
+check check-% mutants steady: NEEDS = build run check
 
 # Cheap where nothing has changed.
 configured:
@@ -74,5 +80,6 @@ clean:
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help all run bench check mutants install configured clean distclean
+.PHONY: help all run bench check mutants steady install configured clean \
+	distclean
 .NOTPARALLEL:
