@@ -348,9 +348,11 @@ QVmbusOffer *qvmbus_wait_offer(QVmbus *b, const char *classid,
                                unsigned index)
 {
     QVmbusOffer *o;
+    QVmbusMsg m;
 
     while (!(o = qvmbus_find(b, classid, index))) {
-        qvmbus_expect(b, QVM_OFFER, NULL);
+        qvmbus_wait(b, next_done, &m);
+        g_assert_true(note(b, &m));
     }
     return o;
 }
