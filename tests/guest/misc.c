@@ -201,7 +201,7 @@ TEST(idle_with_pending_interrupt, "MS-025,MS-026",
 
 static SHARED int idle_rounds;
 
-static void idle_until_ipi(void *unused)
+static void idle_until_ipi(void *tpr)
 {
     struct cpu *me = this_cpu();
 
@@ -209,10 +209,12 @@ static void idle_until_ipi(void *unused)
         uint32_t before = me->irqs[VECTOR];
 
         irq_disable();
+        apic_write(APIC_TPR, (uintptr_t)tpr);
         idle_rounds++;
         while (!apic_bit(APIC_IRR, VECTOR)) {
             hv_rd(HV_MSR_GUEST_IDLE);
         }
+        apic_write(APIC_TPR, 0);
         irq_enable();
         while (me->irqs[VECTOR] == before) {
             cpu_relax();
@@ -220,11 +222,10 @@ static void idle_until_ipi(void *unused)
     }
 }
 
-TEST(idle_wakes_by_ipi, "MS-025", .need = { F_GUEST_IDLE, F_GUEST_IDLE_PRIV },
-     .min_cpus = 2)
+static void idle_wakes_by_ipi_at(uintptr_t tpr)
 {
     idle_rounds = 0;
-    on_cpu_start(cpus[1], idle_until_ipi, NULL);
+    on_cpu_start(cpus[1], idle_until_ipi, (void *)tpr);
     for (int i = 1; i <= 20; i++) {
         if (!WAIT_FOR(idle_rounds == i)) {
             CHECK(false, "CPU 1 sleeps for ever, round %d", i);
@@ -236,6 +237,19 @@ TEST(idle_wakes_by_ipi, "MS-025", .need = { F_GUEST_IDLE, F_GUEST_IDLE_PRIV },
         apic_icr(cpus[1]->apic_id, ICR_FIXED | ICR_ASSERT | VECTOR);
     }
     on_cpu_wait(cpus[1]);
+}
+
+TEST(idle_wakes_by_ipi, "MS-025", .need = { F_GUEST_IDLE, F_GUEST_IDLE_PRIV },
+     .min_cpus = 2)
+{
+    idle_wakes_by_ipi_at(0);
+}
+
+/* As in Linux' spinlocks, in an interrupt of higher priority */
+TEST(idle_wakes_by_low_priority, "MS-025",
+     .need = { F_GUEST_IDLE, F_GUEST_IDLE_PRIV }, .min_cpus = 2)
+{
+    idle_wakes_by_ipi_at(0xf0);
 }
 
 /*

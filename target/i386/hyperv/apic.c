@@ -178,6 +178,16 @@ bool hv_apic_tpr_write(HvVtl *vtl, unsigned i, uint64_t val)
            !apic_register_write(APIC_REG_TPR, val & 0xff);
 }
 
+/*
+ * Has an interrupt arrived, whatever its priority?  Linux reads GUEST_IDLE in an
+ * interrupt's entry, before its EOI, and waits for a vector of the same priority
+ * class.
+ */
+bool hv_apic_requested(X86CPU *cpu)
+{
+    return cpu->apic_state && hv_apic_any(APIC_COMMON(cpu->apic_state)->irr);
+}
+
 void hv_assert_vector(CPUState *cs, uint8_t vector)
 {
     X86CPU *cpu = X86_CPU(cs);

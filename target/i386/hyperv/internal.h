@@ -220,5 +220,6 @@ bool hv_apic_icr_write(HvVtl *vtl, unsigned i, uint64_t val);
 bool hv_apic_tpr_read(HvVtl *vtl, unsigned i, uint64_t *val);
 bool hv_apic_tpr_write(HvVtl *vtl, unsigned i, uint64_t val);
 void hv_assert_vector(CPUState *cs, uint8_t vector);
+bool hv_apic_requested(X86CPU *cpu);
 
 #endif

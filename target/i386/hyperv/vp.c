@@ -194,8 +194,9 @@ void hv_cpu_post_load(X86CPU *cpu)
 bool hv_idle_has_work(X86CPU *cpu)
 {
     return unlikely(cpu->hv_vp) && cpu->hv_vp->idle &&
-           (CPU(cpu)->interrupt_request & (CPU_INTERRUPT_HARD |
-                                           CPU_INTERRUPT_VIRQ));
+           ((CPU(cpu)->interrupt_request & (CPU_INTERRUPT_HARD |
+                                            CPU_INTERRUPT_VIRQ)) ||
+            hv_apic_requested(cpu));
 }
 
 void hv_idle_done(X86CPU *cpu)
