@@ -164,9 +164,12 @@ static void hv_scsi_answer(HvScsiReq *req, uint32_t status)
     HvScsiChannel *hc = req->hc;
     HvStorPacket *pkt = hv_scsi_packet(req);
 
-    pkt->header.operation = cpu_to_le32(HV_STOR_COMPLETE_IO);
-    pkt->header.flags = 0;
-    pkt->header.status = cpu_to_le32(status);
+    /* A packet that expects none may be too short for one */
+    if (req->base.need_comp) {
+        pkt->header.operation = cpu_to_le32(HV_STOR_COMPLETE_IO);
+        pkt->header.flags = 0;
+        pkt->header.status = cpu_to_le32(status);
+    }
 
     WITH_QEMU_LOCK_GUARD(&hc->lock) {
         QTAILQ_REMOVE(&hc->reqs, req, next);
