@@ -8,7 +8,7 @@
 #include "qemu/log.h"
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
-#include "hw/hyperv/overlay.h"
+#include "hw/hyperv/partition.h"
 #include "hw/hyperv/tlfs.h"
 #include "trace.h"
 
@@ -23,10 +23,14 @@ static MemTxResult hv_overlay_write(void *opaque, hwaddr addr, uint64_t data,
                                     unsigned size, MemTxAttrs attrs)
 {
     HvOverlay *ov = opaque;
+    const HvPortOps *ops = hv_partition_get()->ops;
 
     qemu_log_mask(LOG_GUEST_ERROR,
                   "hyperv: write to read-only overlay %s at 0x%" HWADDR_PRIx
                   "\n", memory_region_name(&ov->mr), ov->gpa + addr);
+    if (ops->write_denied && current_cpu) {
+        ops->write_denied(current_cpu, ov->gpa);
+    }
     return MEMTX_ACCESS_ERROR;
 }
 
@@ -61,12 +65,19 @@ void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
     ov->host = memory_region_get_ram_ptr(&ov->mr);
 }
 
+static bool hv_overlay_can_map(hwaddr gpa)
+{
+    const HvPortOps *ops = hv_partition_get()->ops;
+
+    return !ops->can_map || ops->can_map(gpa);
+}
+
 void hv_overlay_set(HvOverlay *ov, uint64_t msr)
 {
     hwaddr gpa = msr & HV_OVERLAY_GPA_MASK;
     bool map = msr & HV_OVERLAY_ENABLE;
 
-    if (map && gpa >> HV_GPA_BITS_MAX) {
+    if (map && (gpa >> HV_GPA_BITS_MAX || !hv_overlay_can_map(gpa))) {
         map = false;
     }
     if (map == ov->mapped && (!map || gpa == ov->gpa)) {

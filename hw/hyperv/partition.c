@@ -8,7 +8,6 @@
 #include "qapi/error.h"
 #include "hw/boards.h"
 #include "hw/hyperv/partition.h"
-#include "hw/hyperv/reftime.h"
 #include "migration/vmstate.h"
 #include "system/reset.h"
 #include "trace.h"
@@ -30,15 +29,16 @@ HvPartition *hv_partition_get(void)
 void hv_partition_set_hypercall_code(HvPartition *p, const uint8_t *code,
                                      size_t len)
 {
-    unsigned i;
+    p->hypercall_code = code;
+    p->hypercall_code_len = len;
+}
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
-        HvOverlay *ov = &p->vtl[i].hypercall_page;
-
-        memset(ov->host, HV_HYPERCALL_PAGE_FILL, HV_PAGE_SIZE);
-        memcpy(ov->host, code, len);
-        hv_overlay_dirty(ov);
-    }
+/* A migration stream has the page of the accelerator that it comes from */
+static void hv_partition_fill_hypercall_page(HvPartition *p, HvOverlay *ov)
+{
+    memset(ov->host, HV_HYPERCALL_PAGE_FILL, HV_PAGE_SIZE);
+    memcpy(ov->host, p->hypercall_code, p->hypercall_code_len);
+    hv_overlay_dirty(ov);
 }
 
 void hv_partition_set_hypercall(HvPartition *p, unsigned vtl, uint64_t val)
@@ -52,6 +52,9 @@ void hv_partition_set_hypercall(HvPartition *p, unsigned vtl, uint64_t val)
     qemu_mutex_lock(&p->lock);
     v->hypercall = val;
     qemu_mutex_unlock(&p->lock);
+    if (val & HV_OVERLAY_ENABLE) {
+        hv_partition_fill_hypercall_page(p, &v->hypercall_page);
+    }
     hv_overlay_set(&v->hypercall_page, val);
 }
 
@@ -75,7 +78,7 @@ void hv_partition_set_reference_tsc(HvPartition *p, unsigned vtl, uint64_t val)
     v->reference_tsc = val;
     qemu_mutex_unlock(&p->lock);
     if (val & HV_OVERLAY_ENABLE) {
-        hv_reftime_fill_page(v->reference_tsc_page.host, p->tsc_khz);
+        hv_reftime_fill_page(p, v->reference_tsc_page.host);
         hv_overlay_dirty(&v->reference_tsc_page);
     }
     hv_overlay_set(&v->reference_tsc_page, val);
@@ -119,6 +122,24 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
     p->syndbg_options = 0;
 }
 
+/* The clock that a TSC is compared with has stood still meanwhile */
+static void hv_partition_vm_state_change(void *opaque, bool running,
+                                         RunState state)
+{
+    HvPartition *p = opaque;
+    unsigned i;
+
+    if (!running) {
+        hv_reftime_stop(p);
+        return;
+    }
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        if (p->vtl[i].reference_tsc & HV_OVERLAY_ENABLE) {
+            hv_partition_set_reference_tsc(p, i, p->vtl[i].reference_tsc);
+        }
+    }
+}
+
 static void hv_partition_realize(DeviceState *dev, Error **errp)
 {
     ERRP_GUARD();
@@ -140,6 +161,7 @@ static void hv_partition_realize(DeviceState *dev, Error **errp)
             return;
         }
     }
+    qemu_add_vm_change_state_handler(hv_partition_vm_state_change, p);
     qemu_register_resettable(OBJECT(p));
 }
 
@@ -148,6 +170,7 @@ static void hv_partition_init(Object *obj)
     HvPartition *p = HV_PARTITION(obj);
 
     qemu_mutex_init(&p->lock);
+    seqlock_init(&p->clock.lock);
     qemu_mutex_init(&p->connections_lock);
     qemu_mutex_init(&p->tlb_lock);
     qemu_cond_init(&p->tlb_cond);
@@ -175,10 +198,29 @@ static bool hv_partition_vmstate_needed(void *opaque)
 {
     HvPartition *p = opaque;
 
-    return p->tsc_invariant_control || p->crash_ctl || p->syndbg_control ||
-           p->syndbg_status || p->syndbg_send_page || p->syndbg_recv_page ||
-           p->syndbg_pending_page || p->syndbg_options;
+    return p->clock.offset || p->tsc_invariant_control || p->crash_ctl ||
+           p->syndbg_control || p->syndbg_status || p->syndbg_send_page ||
+           p->syndbg_recv_page || p->syndbg_pending_page ||
+           p->syndbg_options;
 }
+
+static bool hv_partition_clock_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+
+    return p->clock.offset;
+}
+
+static const VMStateDescription vmstate_hv_partition_clock = {
+    .name = "hv-partition/clock",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_partition_clock_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_INT64(clock.offset, HvPartition),
+        VMSTATE_END_OF_LIST()
+    }
+};
 
 static const VMStateDescription vmstate_hv_partition = {
     .name = "hv-partition",
@@ -195,6 +237,10 @@ static const VMStateDescription vmstate_hv_partition = {
         VMSTATE_UINT64(syndbg_pending_page, HvPartition),
         VMSTATE_UINT64(syndbg_options, HvPartition),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_hv_partition_clock,
+        NULL
     }
 };
 

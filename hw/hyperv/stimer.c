@@ -7,7 +7,6 @@
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "hw/hyperv/partition.h"
-#include "hw/hyperv/reftime.h"
 #include "trace.h"
 
 /*
@@ -39,13 +38,14 @@ static unsigned hv_stimer_sint(const HvStimer *t)
 static void hv_stimer_arm(HvStimer *t, uint64_t when)
 {
     int64_t lead = t->vtl->vp->timer_lead;
-    int64_t ns = when * HV_REF_TIME_NS;
+    int64_t ns;
 
     /* Half of the int64_t nanoseconds: as far as a QEMUTimer can be set */
     if (when > INT64_MAX / HV_REF_TIME_NS / 2) {
         timer_del(&t->timer);
         return;
     }
+    ns = hv_reftime_deadline(t->vtl->vp->partition, when);
     if (lead && ns - qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) > 2 * lead) {
         ns -= lead;
     }
@@ -84,7 +84,7 @@ static void hv_stimer_next_period(HvStimer *t, uint64_t now)
 static void hv_stimer_expire(HvStimer *t)
 {
     HvVp *vp = t->vtl->vp;
-    uint64_t now = hv_reftime();
+    uint64_t now = hv_reftime(vp->partition);
 
     trace_hv_stimer_expire(vp->index, t->index, t->exp_time, now);
     vp->synic_stats.timer_expirations++;
@@ -115,7 +115,7 @@ static bool hv_stimer_await(HvStimer *t)
     if (!vp->timer_lead || !vp->cs->halted || vp->timer_awaited) {
         return false;
     }
-    vp->timer_awaited = t->exp_time * HV_REF_TIME_NS;
+    vp->timer_awaited = hv_reftime_deadline(vp->partition, t->exp_time);
     if (!vp->partition->ops->await_timer(vp)) {
         vp->timer_awaited = 0;
         vp->timer_lead = 0;
@@ -131,7 +131,7 @@ static void hv_stimer_run(HvStimer *t, bool may_await)
     if (!(t->config & HV_STIMER_ENABLE) || timer_pending(&t->timer)) {
         return;
     }
-    if (hv_reftime() >= t->exp_time) {
+    if (hv_reftime(t->vtl->vp->partition) >= t->exp_time) {
         hv_stimer_expire(t);
     } else if (!may_await || !hv_stimer_await(t)) {
         hv_stimer_arm(t, t->exp_time);
@@ -188,7 +188,7 @@ static void hv_stimer_deliver(HvMsgSource *src, struct hyperv_message *msg)
     msg->header.payload_size = sizeof(*payload);
     stl_le_p(&payload->timer_index, t->index);
     stq_le_p(&payload->expiration_time, t->msg_exp_time);
-    stq_le_p(&payload->delivery_time, hv_reftime());
+    stq_le_p(&payload->delivery_time, hv_reftime(t->vtl->vp->partition));
 }
 
 /*
@@ -197,7 +197,7 @@ static void hv_stimer_deliver(HvMsgSource *src, struct hyperv_message *msg)
  */
 static void hv_stimer_start(HvStimer *t)
 {
-    uint64_t now = hv_reftime();
+    uint64_t now = hv_reftime(t->vtl->vp->partition);
 
     if (t->config & HV_STIMER_PERIODIC) {
         t->exp_time = now + t->count < now ? UINT64_MAX : now + t->count;

@@ -151,6 +151,10 @@ static void hv_synic_deliver(HvVtl *vtl, unsigned sint)
     hv_overlay_dirty(&s->simp_page);
     vtl->vp->synic_stats.messages++;
     s->retry_ns = HV_SYNIC_RETRY_MIN_NS;
+    if (!QTAILQ_EMPTY(&s->queue[sint])) {
+        /* Not every port sees the EOI */
+        hv_synic_retry_later(s);
+    }
     hv_synic_raise(vtl, sint);
 }
 

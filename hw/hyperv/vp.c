@@ -9,7 +9,6 @@
 #include "qapi/error.h"
 #include "system/cpu-timers.h"
 #include "hw/hyperv/partition.h"
-#include "hw/hyperv/reftime.h"
 #include "migration/vmstate.h"
 #include "system/reset.h"
 #include "system/runstate.h"
@@ -89,7 +88,7 @@ static uint64_t hv_thread_time(void)
         return ts.tv_sec * 10000000ull + ts.tv_nsec / HV_REF_TIME_NS;
     }
 #endif
-    return hv_reftime();
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) / HV_REF_TIME_NS;
 }
 
 uint64_t hv_vp_runtime(HvVp *vp)

@@ -15,6 +15,7 @@
 #include "system/runstate.h"
 #include "hw/hyperv/overlay.h"
 #include "hw/hyperv/port.h"
+#include "hw/hyperv/reftime.h"
 #include "hw/hyperv/stimer.h"
 #include "hw/hyperv/synic.h"
 #include "hw/hyperv/tlfs.h"
@@ -35,28 +36,65 @@ typedef struct HvGvaRange {
     uint64_t len;
 } HvGvaRange;
 
+/*
+ * What not every port can do.  A flag that needs what a port lacks cannot be
+ * had there.
+ *
+ * APIC: interrupts pass through an APIC of QEMU's, which sees each EOI
+ * FLUSH: other VPs' translations can be dropped
+ * NESTED: QEMU itself runs the guests of a guest
+ * TSC: the guest's TSC runs from reference time
+ */
+#define HV_PORT_APIC    (1u << 0)
+#define HV_PORT_FLUSH   (1u << 1)
+#define HV_PORT_NESTED  (1u << 2)
+#define HV_PORT_TSC     (1u << 3)
+#define HV_PORT_ALL     (HV_PORT_APIC | HV_PORT_FLUSH | HV_PORT_NESTED | \
+                         HV_PORT_TSC)
+
 /**
  * HvPortOps: what an accelerator supplies
  * @name: for messages
+ * @caps: HV_PORT_*
+ * @init: prepare the accelerator, and fill the hypercall page of @p.  Called
+ *        once, when there is no vCPU yet.
  * @assert_vector: assert a fixed, edge-triggered interrupt in the APIC of one
  *                 CPU.  Context: big QEMU lock held.
  * @flush_tlb: drop translations on the VPs in @vps (bitmap of VP indexes),
  *             all of them if @nr is 0.  All have done so when it returns.
  *             May not return at all: the hypercall is then executed again
  *             (TLFS 3.3).  Context: thread of @self, without the big QEMU lock.
+ *             NULL without HV_PORT_FLUSH.
  * @spin_wait: the VP waits for another one to release a lock
  * @await_timer: have the halted VP's own thread call hv_stimer_check() when
  *               its timer_awaited, which is a moment away, has come, or
  *               before, if it has other work.  Returns false if it never can;
  *               NULL is the same.  Context: big QEMU lock and VP's lock held.
+ * @inject_ud: raise #UD at the instruction of @insn_len bytes that the CPU is
+ *             executing or has just executed, whichever it is.  For ports that
+ *             use hv_ioport_init() only.
+ * @write_denied: a store to the read-only overlay at @gpa was dropped, raise
+ *                #GP if @cs made it.  NULL if the accelerator knows by itself.
+ * @tsc_delta: the guest's TSC less the host's.  Returns false if that is not
+ *             the same on all VPs, or not constant.  NULL with HV_PORT_TSC.
+ *             Context: thread of a VP, or VM stopped.
+ * @tsc_khz_ok: can the TSC of @cs have that frequency?  NULL with HV_PORT_TSC.
+ * @can_map: may a page be laid over @gpa?  NULL if it may be anywhere.
  */
 typedef struct HvPortOps {
     const char *name;
+    unsigned caps;
+    bool (*init)(HvPartition *p, Error **errp);
     void (*assert_vector)(CPUState *cs, uint8_t vector);
     void (*flush_tlb)(HvVp *self, const unsigned long *vps,
                       const HvGvaRange *ranges, unsigned nr);
     void (*spin_wait)(CPUState *cs);
     bool (*await_timer)(HvVp *vp);
+    void (*inject_ud)(CPUState *cs, unsigned insn_len);
+    void (*write_denied)(CPUState *cs, hwaddr gpa);
+    bool (*tsc_delta)(uint64_t *delta);
+    bool (*tsc_khz_ok)(CPUState *cs, uint32_t khz);
+    bool (*can_map)(hwaddr gpa);
 } HvPortOps;
 
 /* Counters of a VP, for 'info hyperv'; only its own thread writes them */
@@ -178,6 +216,9 @@ typedef struct HvPartitionVtl {
  * @cpuid, @cpuid_vs: registers EAX, EBX, ECX, EDX of the hypervisor's leaves;
  *                    constant once the first VP exists (TLFS 4.2)
  * @enforce_cpuid: refuse what leaf 4 does not recommend
+ * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
+ *              came from elsewhere
+ * @hypercall_io: the I/O port of hypercalls, see ioport.c
  */
 struct HvPartition {
     DeviceState parent_obj;
@@ -189,6 +230,11 @@ struct HvPartition {
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
     bool enforce_cpuid;
     uint32_t tsc_khz;
+    int64_t tsc_offset;
+    HvClock clock;
+    MemoryRegion hypercall_io;
+    const uint8_t *hypercall_code;
+    size_t hypercall_code_len;
 
     HvPartitionVtl vtl[HV_NUM_VTLS];
     uint64_t crash_param[5];
@@ -242,7 +288,8 @@ static inline HvVp *hv_partition_vp(HvPartition *p, uint32_t index)
 
 /**
  * hv_partition_set_hypercall_code: what the hypercall page holds
- * @code: instructions; the rest of the page is filled with int3
+ * @code: instructions, which stay where they are; the rest of the page is
+ *        filled with int3
  */
 void hv_partition_set_hypercall_code(HvPartition *p, const uint8_t *code,
                                      size_t len);

@@ -184,6 +184,7 @@ struct hv_reference_tsc_page {
 
 /* Size of the range of synthetic MSR numbers, without the nested mirrors */
 #define HV_X64_MSR_FIRST                        0x40000000
+#define HV_X64_MSR_COUNT                        0x2000
 #define HV_X64_MSR_LAST                         0x400001FF
 #define HV_X64_MSR_NESTED_FIRST                 0x40001000
 #define HV_X64_MSR_NESTED_LAST                  0x400010FF

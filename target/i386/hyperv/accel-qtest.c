@@ -421,11 +421,10 @@ static bool hv_qtest_command(CharBackend *chr, char **words)
     return false;
 }
 
-void hv_qtest_init(void)
+static bool hv_qtest_init(HvPartition *p, Error **errp)
 {
-    if (qtest_enabled()) {
-        qtest_set_command_cb(hv_qtest_command);
-    }
+    qtest_set_command_cb(hv_qtest_command);
+    return hv_vmcall_init(p, errp);
 }
 
 static void hv_qtest_flush_tlb(HvVp *self, const unsigned long *vps,
@@ -441,6 +440,8 @@ static void hv_qtest_spin_wait(CPUState *cs)
 
 const HvPortOps hv_port_qtest = {
     .name = "qtest",
+    .caps = HV_PORT_ALL,
+    .init = hv_qtest_init,
     .assert_vector = hv_assert_vector,
     .flush_tlb = hv_qtest_flush_tlb,
     .spin_wait = hv_qtest_spin_wait,

@@ -256,6 +256,8 @@ static void hv_tcg_spin_wait(CPUState *cs)
 
 const HvPortOps hv_port_tcg = {
     .name = "tcg",
+    .caps = HV_PORT_ALL,
+    .init = hv_vmcall_init,
     .assert_vector = hv_assert_vector,
     .flush_tlb = hv_tcg_flush_tlb,
     .spin_wait = hv_tcg_spin_wait,

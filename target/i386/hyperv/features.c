@@ -13,8 +13,6 @@
 #include "hw/qdev-properties.h"
 #include "internal.h"
 #include "system/kvm.h"
-#include "system/qtest.h"
-#include "system/tcg.h"
 
 #define FEAT_BIT(name) BIT_ULL(HYPERV_FEAT_##name)
 
@@ -23,6 +21,7 @@ typedef struct HvFeature {
     const char *desc;
     HvRight grants[4];
     uint64_t requires;
+    uint8_t needs;              /* HV_PORT_* */
     bool recommended;           /* part of hv-default */
     bool not_passthrough;       /* a tool for debugging, not an enlightenment */
     bool emulation_only;        /* QEMU's KVM code has no such flag */
@@ -41,6 +40,7 @@ static const HvFeature hv_features[] = {
         .prop = "hv-vapic",
         .desc = "virtual APIC",
         .grants = { HV_RIGHT(FEATURES, EAX, 4) },
+        .needs = HV_PORT_APIC,
         .recommended = true,
     },
     [HYPERV_FEAT_TIME] = {
@@ -106,6 +106,7 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(RECOMMENDATIONS, EAX, 2),
                     HV_RIGHT(RECOMMENDATIONS, EAX, 11) },
         .requires = FEAT_BIT(VPINDEX),
+        .needs = HV_PORT_FLUSH,
         .recommended = true,
     },
     [HYPERV_FEAT_EVMCS] = {
@@ -148,6 +149,7 @@ static const HvFeature hv_features[] = {
         .prop = "hv-emsr-bitmap",
         .desc = "enlightened MSR-Bitmap",
         .grants = { HV_RIGHT(NESTED, EAX, 19) },
+        .needs = HV_PORT_NESTED,
     },
     [HYPERV_FEAT_XMM_INPUT] = {
         .prop = "hv-xmm-input",
@@ -160,18 +162,21 @@ static const HvFeature hv_features[] = {
         .desc = "Extended gva ranges for TLB flush hypercalls",
         .grants = { HV_RIGHT(FEATURES, EDX, 14) },
         .requires = FEAT_BIT(TLBFLUSH),
+        .needs = HV_PORT_FLUSH,
         .recommended = true,
     },
     [HYPERV_FEAT_TLBFLUSH_DIRECT] = {
         .prop = "hv-tlbflush-direct",
         .desc = "direct TLB flush",
         .grants = { HV_RIGHT(NESTED, EAX, 17) },
+        .needs = HV_PORT_NESTED,
         .requires = FEAT_BIT(VAPIC),
     },
     [HYPERV_FEAT_NESTED_GPA_FLUSH] = {
         .prop = "hv-nested-gpa-flush",
         .desc = "nested guest physical address flush",
         .grants = { HV_RIGHT(NESTED, EAX, 18) },
+        .needs = HV_PORT_NESTED,
         .emulation_only = true,
     },
     [HYPERV_FEAT_XMM_OUTPUT] = {
@@ -186,6 +191,7 @@ static const HvFeature hv_features[] = {
         .prop = "hv-guest-idle",
         .desc = "guest idle MSR",
         .grants = { HV_RIGHT(FEATURES, EAX, 10), HV_RIGHT(FEATURES, EDX, 5) },
+        .needs = HV_PORT_APIC,
         .recommended = true,
         .emulation_only = true,
     },
@@ -194,6 +200,7 @@ static const HvFeature hv_features[] = {
         .desc = "invariant TSC control",
         .grants = { HV_RIGHT(FEATURES, EAX, 15) },
         .requires = FEAT_BIT(TIME),
+        .needs = HV_PORT_TSC,
         /* a Linux guest that has it leaves the reference TSC page for its own
          * tsc clocksource; as fast, but not what hv-default is to show */
         .emulation_only = true,
@@ -239,10 +246,19 @@ static const HvFeature hv_features[] = {
 /* Retries that suit a spinlock whose holder may not be running */
 #define HV_DEFAULT_SPINLOCKS 0x1fff
 
-/* hv_features[] that the accelerator's own code, not ours, would serve */
-static bool hv_emulated(void)
+/* What to say of a flag that needs what the port lacks */
+static const char *hv_lacking(unsigned caps)
 {
-    return tcg_enabled() || qtest_enabled();
+    if (caps & HV_PORT_APIC) {
+        return "the kernel's APIC tells nobody of its interrupts";
+    }
+    if (caps & HV_PORT_FLUSH) {
+        return "the kernel has no call to flush the TLB of a vCPU";
+    }
+    if (caps & HV_PORT_NESTED) {
+        return "the kernel runs nested guests by itself";
+    }
+    return "the kernel takes no change of CPUID from a running guest";
 }
 
 bool hv_wanted(X86CPU *cpu)
@@ -290,13 +306,13 @@ static bool hv_switched_off(X86CPU *cpu, const HvFeature *f)
 
 bool hv_expand_features(X86CPU *cpu, Error **errp)
 {
-    bool emulated = hv_emulated();
+    const HvPortOps *port = hv_port();
     unsigned i;
 
     if (!hv_wanted(cpu)) {
         return true;
     }
-    if (!emulated && !kvm_enabled()) {
+    if (!port && !kvm_enabled()) {
         error_setg(errp, "Hyper-V enlightenments (hv-*) are available with "
                    "the tcg and kvm accelerators only");
         return false;
@@ -309,8 +325,9 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
     for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
         const HvFeature *f = &hv_features[i];
         uint64_t bit = BIT_ULL(i);
+        unsigned lacks = port ? f->needs & ~port->caps : 0;
 
-        if (!emulated) {
+        if (!port) {
             if (f->emulation_only && (cpu->hyperv_features & bit)) {
                 return hv_feature_refused(f, "KVM has no such enlightenment",
                                           errp);
@@ -320,16 +337,21 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
             }
         } else if (f->refused && (cpu->hyperv_features & bit)) {
             return hv_feature_refused(f, f->refused, errp);
+        } else if (lacks) {
+            if (cpu->hyperv_features & bit) {
+                return hv_feature_refused(f, hv_lacking(lacks), errp);
+            }
+            continue;
         }
         if (((cpu->hyperv_default && f->recommended) ||
-             (cpu->hyperv_passthrough && emulated && !f->not_passthrough)) &&
+             (cpu->hyperv_passthrough && port && !f->not_passthrough)) &&
             !hv_switched_off(cpu, f)) {
             cpu->hyperv_features |= bit;
         }
     }
 
     /* KVM has a table of its own, and knows what its kernel lacks */
-    if (!emulated) {
+    if (!port) {
         return true;
     }
     if (cpu->hyperv_synic_kvm_only) {
@@ -379,6 +401,10 @@ static void hv_cpuid_fill(X86CPU *cpu, uint32_t cpuid[HV_CPUID_LEAVES][4],
 
     for (i = 0; i < ARRAY_SIZE(always); i++) {
         hv_grant(cpuid, &always[i]);
+    }
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNIC) &&
+        !(hv_port()->caps & HV_PORT_APIC)) {
+        cpuid[4][R_EAX] |= HV_DEPRECATING_AEOI_RECOMMENDED;
     }
     for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
         if (cpu->hyperv_features & BIT_ULL(i)) {

@@ -22,9 +22,11 @@
 const HvHypercallRow hv_hypercalls[] = {
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE,
       .name = "HvCallFlushVirtualAddressSpace", .l2 = true,
+      .needs = HV_PORT_FLUSH,
       .in_size = 24, RECOMMENDED(2), .handler = hv_hc_flush_space },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST,
       .name = "HvCallFlushVirtualAddressList", .l2 = true,
+      .needs = HV_PORT_FLUSH,
       .in_size = 24, .rep_in = 8, RECOMMENDED(2),
       .handler = hv_hc_flush_list },
     /* Root partition only: no flag grants CpuManagement */
@@ -40,10 +42,12 @@ const HvHypercallRow hv_hypercalls[] = {
       .in_size = 16, RECOMMENDED(10), .bql = true, .handler = hv_hc_ipi },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX,
       .name = "HvCallFlushVirtualAddressSpaceEx", .l2 = true,
+      .needs = HV_PORT_FLUSH,
       .in_size = 32, .var = true, RECOMMENDED(11),
       .handler = hv_hc_flush_space_ex },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX,
       .name = "HvCallFlushVirtualAddressListEx", .l2 = true,
+      .needs = HV_PORT_FLUSH,
       .in_size = 32, .rep_in = 8, .var = true, RECOMMENDED(11),
       .handler = hv_hc_flush_list_ex },
     { .code = HVCALL_SEND_SYNTHETIC_CLUSTER_IPI_EX,
@@ -94,7 +98,7 @@ const HvHypercallRow hv_hypercalls[] = {
 
 const unsigned hv_nr_hypercalls = ARRAY_SIZE(hv_hypercalls);
 
-static const HvHypercallRow *hv_hypercall_find(uint16_t code)
+static const HvHypercallRow *hv_hypercall_find(HvPartition *p, uint16_t code)
 {
     unsigned lo = 0, hi = ARRAY_SIZE(hv_hypercalls);
 
@@ -102,7 +106,8 @@ static const HvHypercallRow *hv_hypercall_find(uint16_t code)
         unsigned mid = (lo + hi) / 2;
 
         if (hv_hypercalls[mid].code == code) {
-            return &hv_hypercalls[mid];
+            return hv_hypercalls[mid].needs & ~p->ops->caps ?
+                   NULL : &hv_hypercalls[mid];
         } else if (hv_hypercalls[mid].code < code) {
             lo = mid + 1;
         } else {
@@ -292,7 +297,8 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
     hc.rep_start = (hc.control >> HV_HYPERCALL_REP_START_SHIFT) &
                    HV_HYPERCALL_REP_MASK;
 
-    row = hv_hypercall_find(hc.control & HV_HYPERCALL_CODE_MASK);
+    row = hv_hypercall_find(vp->partition,
+                            hc.control & HV_HYPERCALL_CODE_MASK);
     if (!row) {
         status = HV_STATUS_INVALID_HYPERCALL_CODE;
     } else {
@@ -342,7 +348,7 @@ bool hv_hypercall_l2(X86CPU *cpu, HvReadInput read_input)
 {
     CPUX86State *env = &cpu->env;
     uint16_t code = env->regs[hv_caller_is_64bit(env) ? R_ECX : R_EAX];
-    const HvHypercallRow *row = hv_hypercall_find(code);
+    const HvHypercallRow *row = hv_hypercall_find(cpu->hv_vp->partition, code);
 
     return row && row->l2 && hv_hypercall_do(cpu, true, read_input);
 }

@@ -13,6 +13,7 @@
 #define TARGET_I386_HYPERV_I386_H
 
 #include "cpu.h"
+#include "hw/hyperv/tlfs.h"
 
 struct APICCommonState;
 
@@ -60,7 +61,7 @@ void hv_cpuid_features(X86CPU *cpu, uint32_t index, uint32_t *edx);
 static inline bool hv_msr_owned(X86CPU *cpu, uint32_t msr)
 {
     return unlikely(cpu->hv_vp) &&
-           ((msr >= 0x40000000 && msr <= 0x40001fff) || msr == 0x000d0006);
+           (msr - HV_X64_MSR_FIRST < HV_X64_MSR_COUNT || msr == 0x000d0006);
 }
 
 /**
@@ -83,9 +84,12 @@ bool hv_hypercall(X86CPU *cpu);
 /**
  * hv_cpu_pre_save, hv_cpu_post_load: move the MSR values between the VP and
  * the fields that QEMU's cpu/msr_hyperv_* sections carry
+ *
+ * hv_cpu_post_load() returns false, having said why, if this machine cannot go
+ * on with them.
  */
 void hv_cpu_pre_save(X86CPU *cpu);
-void hv_cpu_post_load(X86CPU *cpu);
+bool hv_cpu_post_load(X86CPU *cpu);
 
 /**
  * hv_idle_has_work: is the CPU parked by a read of GUEST_IDLE, and is there an

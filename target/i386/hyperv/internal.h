@@ -124,6 +124,7 @@ typedef struct HvHypercall {
  * @bql: the handler needs the big QEMU lock
  * @raw: the handler reads and writes guest memory itself
  * @l2: a nested guest's call may be handled here (TLFS 16.8)
+ * @needs: HV_PORT_* without which the call does not exist
  */
 typedef struct HvHypercallRow {
     uint16_t code;
@@ -138,6 +139,7 @@ typedef struct HvHypercallRow {
     bool bql;
     bool raw;
     bool l2;
+    uint8_t needs;
     uint16_t (*handler)(HvHypercall *hc);
 } HvHypercallRow;
 
@@ -196,14 +198,35 @@ uint16_t hv_hc_get_vp_index_from_apic_id(HvHypercall *hc);
 uint16_t hv_hc_ext_query_capabilities(HvHypercall *hc);
 uint16_t hv_hc_ext_get_boot_zeroed_memory(HvHypercall *hc);
 
-/* Ports: accel-tcg.c, accel-qtest.c */
+/* Ports: accel-tcg.c, accel-qtest.c, accel-kvm.c */
 extern const HvPortOps hv_port_tcg;
 extern const HvPortOps hv_port_qtest;
 
 /**
- * hv_qtest_init: add the qtest port's commands to the protocol
+ * hv_kvm_port: the port for the KVM that there is
+ *
+ * Returns: NULL if its kernel implements the interface
  */
-void hv_qtest_init(void);
+const HvPortOps *hv_kvm_port(void);
+
+/**
+ * hv_port: the port of the accelerator in use
+ *
+ * Returns: NULL if QEMU does not emulate the interface on it
+ */
+const HvPortOps *hv_port(void);
+
+/**
+ * hv_vmcall_init: make the hypercall page leave the guest by the instruction
+ * that its CPU has for that
+ */
+bool hv_vmcall_init(HvPartition *p, Error **errp);
+
+/**
+ * hv_ioport_init: make the hypercall page leave the guest by an I/O port, and
+ * add that port to the machine; for HvPortOps.init
+ */
+void hv_ioport_init(HvPartition *p);
 
 /**
  * hv_hypercall_is_64bit: is the caller in 64-bit mode (TLFS 3.7)?

@@ -300,7 +300,8 @@ HypervInfo *qmp_query_hyperv(Error **errp)
 
     if (!p) {
         error_setg(errp, "This machine has no Hyper-V partition that QEMU "
-                   "emulates: start it with hv-* CPU flags, on TCG");
+                   "emulates: start it with hv-* CPU flags, on an "
+                   "accelerator without Hyper-V of its own");
         return NULL;
     }
 

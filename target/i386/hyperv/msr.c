@@ -9,7 +9,6 @@
 #include "qemu/main-loop.h"
 #include "cpu.h"
 #include "exec/address-spaces.h"
-#include "hw/hyperv/reftime.h"
 #include "hw/i386/apic.h"
 #include "hw/i386/apic_internal.h"
 #include "internal.h"
@@ -129,7 +128,7 @@ static bool hv_rd_vp_runtime(HvVtl *vtl, unsigned i, uint64_t *val)
 
 static bool hv_rd_time_ref_count(HvVtl *vtl, unsigned i, uint64_t *val)
 {
-    *val = hv_reftime();
+    *val = hv_reftime(hv_part(vtl));
     return true;
 }
 
@@ -247,6 +246,11 @@ static bool hv_wr_sint(HvVtl *vtl, unsigned i, uint64_t val)
 
     if ((val & HV_SINT_POLLING) && !hv_has_right(hv_part(vtl), &polling)) {
         val &= ~(uint64_t)HV_SINT_POLLING;
+    }
+    /* The guest was told not to; ignored, its next interrupt would not come */
+    if ((val & HV_SINT_AUTO_EOI) && !(val & HV_SINT_MASKED) &&
+        !(hv_part(vtl)->ops->caps & HV_PORT_APIC)) {
+        return false;
     }
     return hv_synic_set_sint(vtl, i, val);
 }

@@ -54,8 +54,9 @@ void hv_cpu_pre_save(X86CPU *cpu)
 {
 }
 
-void hv_cpu_post_load(X86CPU *cpu)
+bool hv_cpu_post_load(X86CPU *cpu)
 {
+    return true;
 }
 
 bool hv_idle_has_work(X86CPU *cpu)

@@ -7,11 +7,12 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "cpu.h"
 #include "hw/hyperv/hyperv.h"
-#include "hw/hyperv/reftime.h"
 #include "internal.h"
 #include "migration/blocker.h"
+#include "system/kvm.h"
 #include "system/qtest.h"
 #include "system/tcg.h"
 
@@ -23,20 +24,30 @@
 
 static Error *hv_passthrough_blocker;
 
-/* Leaves the guest in the hypervisor and back, by the CPU's own instruction */
-static void hv_init_hypercall_page(HvPartition *p, X86CPU *cpu)
+const HvPortOps *hv_port(void)
+{
+    if (kvm_enabled()) {
+        return hv_kvm_port();
+    }
+    return tcg_enabled() ? &hv_port_tcg :
+           qtest_enabled() ? &hv_port_qtest : NULL;
+}
+
+bool hv_vmcall_init(HvPartition *p, Error **errp)
 {
     static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1, 0xc3 };
     static const uint8_t vmmcall[] = { 0x0f, 0x01, 0xd9, 0xc3 };
 
-    if (IS_INTEL_CPU(&cpu->env)) {
+    if (IS_INTEL_CPU(&X86_CPU(first_cpu)->env)) {
         hv_partition_set_hypercall_code(p, vmcall, sizeof(vmcall));
     } else {
         hv_partition_set_hypercall_code(p, vmmcall, sizeof(vmmcall));
     }
+    return true;
 }
 
-static HvPartition *hv_make_partition(X86CPU *cpu, Error **errp)
+static HvPartition *hv_make_partition(X86CPU *cpu, const HvPortOps *port,
+                                      Error **errp)
 {
     CPUX86State *env = &cpu->env;
     HvPartition *p;
@@ -49,16 +60,16 @@ static HvPartition *hv_make_partition(X86CPU *cpu, Error **errp)
             return NULL;
         }
     }
-    p = hv_partition_create(tcg_enabled() ? &hv_port_tcg : &hv_port_qtest,
-                            errp);
+    p = hv_partition_create(port, errp);
     if (!p) {
         return NULL;
     }
     hv_cpuid_init(p, cpu);
     hv_msr_init();
-    hv_init_hypercall_page(p, cpu);
     p->tsc_khz = env->tsc_khz;
-    hv_qtest_init();
+    if (!port->init(p, errp)) {
+        return NULL;
+    }
 
     if (hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNIC)) {
         hyperv_set_synic_enabled();
@@ -80,24 +91,27 @@ bool hv_cpu_check(X86CPU *cpu, Error **errp)
 
 bool hv_cpu_realize(X86CPU *cpu, Error **errp)
 {
+    const HvPortOps *port = hv_port();
     CPUX86State *env = &cpu->env;
     HvPartition *p;
 
-    if (!(tcg_enabled() || qtest_enabled()) || !hv_wanted(cpu)) {
+    if (!port || !hv_wanted(cpu)) {
         return true;
     }
 
-    if (!env->tsc_khz) {
-        env->tsc_khz = HV_DEFAULT_TSC_KHZ;
-    }
-    if (!env->user_tsc_khz) {
-        /* What the guest is told is what a migration has to keep */
-        env->user_tsc_khz = env->tsc_khz;
+    if (port->caps & HV_PORT_TSC) {
+        if (!env->tsc_khz) {
+            env->tsc_khz = HV_DEFAULT_TSC_KHZ;
+        }
+        if (!env->user_tsc_khz) {
+            /* What the guest is told is what a migration has to keep */
+            env->user_tsc_khz = env->tsc_khz;
+        }
     }
 
     p = hv_partition_get();
     if (!p) {
-        p = hv_make_partition(cpu, errp);
+        p = hv_make_partition(cpu, port, errp);
         if (!p) {
             return false;
         }
@@ -122,6 +136,7 @@ void hv_cpu_pre_save(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
     HvVp *vp = cpu->hv_vp;
+    uint64_t tsc;
     HvPartition *p;
     HvVtl *vtl;
     unsigned i;
@@ -132,6 +147,10 @@ void hv_cpu_pre_save(X86CPU *cpu)
     p = vp->partition;
     vtl = &vp->vtl[0];
 
+    if (hv_tsc(cpu, &tsc)) {
+        /* Where the TSC is the processor's, it has to be set */
+        env->tsc = tsc + env->tsc_offset;
+    }
     env->msr_hv_guest_os_id = p->vtl[0].guest_os_id;
     env->msr_hv_hypercall = p->vtl[0].hypercall;
     env->msr_hv_tsc = p->vtl[0].reference_tsc;
@@ -152,21 +171,56 @@ void hv_cpu_pre_save(X86CPU *cpu)
     }
 }
 
-void hv_cpu_post_load(X86CPU *cpu)
+/* Returns: why this machine cannot go on with what was loaded, or NULL */
+static const char *hv_cpu_cannot_load(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    const HvPortOps *ops = cpu->hv_vp->partition->ops;
+    unsigned i;
+
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME) && ops->tsc_khz_ok &&
+        !ops->tsc_khz_ok(CPU(cpu), env->tsc_khz)) {
+        return "hv-time: the host's TSC has another frequency and cannot be "
+               "scaled";
+    }
+    for (i = 0; i < HV_SINT_COUNT; i++) {
+        uint64_t sint = env->msr_hv_synic_sint[i];
+
+        if ((sint & HV_SINT_AUTO_EOI) && !(sint & HV_SINT_MASKED) &&
+            !(ops->caps & HV_PORT_APIC)) {
+            return "hv-synic: the guest uses AutoEOI, which needs QEMU's APIC; "
+                   "start it with hv-avic=on";
+        }
+    }
+    return NULL;
+}
+
+bool hv_cpu_post_load(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
     HvVp *vp = cpu->hv_vp;
+    uint64_t tsc;
     HvPartition *p;
     HvVtl *vtl;
+    const char *why;
     unsigned i;
 
     if (!vp) {
-        return;
+        return true;
+    }
+    why = hv_cpu_cannot_load(cpu);
+    if (why) {
+        error_report("The migrated guest cannot go on here. %s", why);
+        return false;
     }
     p = vp->partition;
     vtl = &vp->vtl[0];
 
     p->tsc_khz = env->tsc_khz;
+    if (hv_tsc(cpu, &tsc)) {
+        env->tsc_offset = env->tsc - tsc;
+        p->tsc_offset = env->tsc_offset;
+    }
     memcpy(p->crash_param, env->msr_hv_crash_params, sizeof(p->crash_param));
     p->reenlightenment_control = env->msr_hv_reenlightenment_control;
     p->tsc_emulation_control = env->msr_hv_tsc_emulation_control;
@@ -189,6 +243,7 @@ void hv_cpu_post_load(X86CPU *cpu)
     }
     vp->loaded = true;
     vp->loaded_timers = false;
+    return true;
 }
 
 bool hv_idle_has_work(X86CPU *cpu)
@@ -208,7 +263,9 @@ void hv_idle_done(X86CPU *cpu)
 
 bool hv_tsc(X86CPU *cpu, uint64_t *tsc)
 {
-    if (likely(!cpu->hv_vp) || !hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME)) {
+    if (likely(!cpu->hv_vp) ||
+        !(cpu->hv_vp->partition->ops->caps & HV_PORT_TSC) ||
+        !hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME)) {
         return false;
     }
     *tsc = hv_reftime_tsc(cpu->hv_vp->partition->tsc_khz);

@@ -1,0 +1,28 @@
+/*
+ * Hyper-V guest interface: what KVM's x86 code calls
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TARGET_I386_HYPERV_KVM_H
+#define TARGET_I386_HYPERV_KVM_H
+
+#include "cpu.h"
+
+struct kvm_cpuid_entry2;
+
+/**
+ * hv_kvm_emulated: does QEMU implement the interface, because the kernel
+ * does not?
+ */
+bool hv_kvm_emulated(void);
+
+/**
+ * hv_kvm_init_vcpu: the vCPU exists and its TSC frequency is known
+ * @entries: where the hypervisor's CPUID leaves are to go
+ *
+ * Returns: how many there are; 0 for a CPU without a virtual processor
+ */
+unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * Hyper-V guest interface: KVM's hooks in QEMU without CONFIG_HYPERV
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hyperv-kvm.h"
+
+bool hv_kvm_emulated(void)
+{
+    return false;
+}
+
+unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries)
+{
+    return 0;
+}
