@@ -80,6 +80,24 @@ bool apic_bit(unsigned base, int vector)
     return apic_read(base + vector / 32 * 16) >> vector % 32 & 1;
 }
 
+static SHARED bool isr_seen;
+
+static void look_at_isr(struct trap *t)
+{
+    isr_seen = apic_bit(APIC_ISR, t->vector);
+    apic_eoi();
+}
+
+bool apic_shows_isr(void)
+{
+    struct cpu *me = this_cpu();
+    uint32_t before = me->irqs[VEC_PROBE];
+
+    irq_set(VEC_PROBE, look_at_isr);
+    apic_self_ipi(VEC_PROBE);
+    return WAIT_FOR(me->irqs[VEC_PROBE] != before) && isr_seen;
+}
+
 void apic_init_cpu(bool x2apic)
 {
     uint64_t base;

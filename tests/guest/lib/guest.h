@@ -342,6 +342,7 @@ void apic_eoi(void);
 void apic_icr(uint32_t dest, uint32_t low);
 void apic_self_ipi(int vector);
 bool apic_bit(unsigned base, int vector);       /* of APIC_ISR or APIC_IRR */
+bool apic_shows_isr(void);      /* some hosts' KVM keeps APIC_ISR to itself */
 uint64_t apic_icr_value(uint32_t dest, uint32_t low);
 void ioapic_write(unsigned pin, uint32_t low, uint32_t high);
 
@@ -379,6 +380,7 @@ void hv_page_on(void);
 uint64_t hv_rd(uint32_t msr);
 void hv_wr(uint32_t msr, uint64_t v);
 uint64_t hv_call(uint64_t control, const void *in, void *out);
+uint64_t hv_user_fault(void);   /* of a call from user mode */
 uint64_t hv_call_gpa(uint64_t control, uint64_t in, uint64_t out);
 uint64_t hv_call_fast(uint64_t control, uint64_t rdx, uint64_t r8);
 uint64_t hv_call_xmm(uint64_t control, void *block);    /* 112 bytes, in, out */

@@ -45,6 +45,14 @@ uint64_t hv_call_with(struct call *c, uint64_t control,
     return c->vector == NO_FAULT ? c->rax : HV_FAULT(c->vector);
 }
 
+#define OP_OUT 0xE6
+
+uint64_t hv_user_fault(void)
+{
+    /* The processor itself refuses an I/O instruction */
+    return HV_FAULT(hv_page[1] == OP_OUT ? EXC_GP : EXC_UD);
+}
+
 uint64_t hv_call_gpa(uint64_t control, uint64_t in, uint64_t out)
 {
     struct call c = { .rdx = in, .r8 = out };

@@ -22,6 +22,7 @@
 
 /* Vectors of the program itself; everything from 0x30 to 0xE0 is for tests */
 #define VEC_WAKE        0xF1
+#define VEC_PROBE       0xF0
 #define VEC_SPURIOUS    0xFF
 
 /* struct cpu */

@@ -168,7 +168,12 @@ int store64_safe(uint64_t va, uint64_t v)
     struct cpu *c = this_cpu();
 
     c->fault_vector = NO_FAULT;
-    asm volatile("1: movq %1, (%0)\n\t" EX_TABLE
+    /* KVM reports a store that its user space refuses behind the store */
+    asm volatile("1: movq %1, (%0)\n\t"
+                 ".pushsection .ex_table, \"a\"\n\t"
+                 ".quad 3f, 2f\n\t"
+                 ".popsection\n\t"
+                 "3: nop\n\t" EX_TABLE
                  :: "r" (va), "r" (v) : "memory");
     return c->fault_vector;
 }
