@@ -129,25 +129,31 @@ void hv_reftime_fill_page(HvPartition *p, void *page)
 {
     struct hv_reference_tsc_page *ref = page;
     uint32_t old = ldl_le_p(&ref->tsc_sequence);
-    uint64_t scale, origin;
+    uint64_t scale = 0, origin = 0;
+    bool valid;
 
-    /* The page, and what it says, may have come from elsewhere */
+    /* With a slower TSC the scale would not fit; the guest uses the MSR */
+    valid = p->tsc_khz > HV_REFTIME_KHZ;
+    if (valid) {
+        scale = hv_reftime_scale(p->tsc_khz);
+        valid = hv_reftime_follow_tsc(p, scale, &origin);
+    }
     if (old != HV_REFERENCE_TSC_SEQUENCE_INVALID) {
+        if (valid && ldq_le_p(&ref->tsc_scale) == scale &&
+            ldq_le_p(&ref->tsc_offset) == origin) {
+            return;
+        }
+        /* The page, and what it says, may have come from elsewhere */
         p->clock.sequence = old;
     }
     /* The guest reads nothing while the sequence says that it is invalid */
     stl_le_p(&ref->tsc_sequence, HV_REFERENCE_TSC_SEQUENCE_INVALID);
+    if (!valid) {
+        return;
+    }
     /* ...and sees that before any of the new values... */
     smp_wmb();
     stl_le_p(&ref->reserved, 0);
-    if (p->tsc_khz <= HV_REFTIME_KHZ) {
-        /* The scale would not fit; the guest uses the MSR */
-        return;
-    }
-    scale = hv_reftime_scale(p->tsc_khz);
-    if (!hv_reftime_follow_tsc(p, scale, &origin)) {
-        return;
-    }
     stq_le_p(&ref->tsc_scale, scale);
     stq_le_p(&ref->tsc_offset, origin);
     /* ...and these before the sequence that makes them valid */
