@@ -138,13 +138,17 @@ static void hv_fast_read(CPUX86State *env, HvHypercall *hc)
     memcpy(hc->in, regs, hc->in_size);
 }
 
-/* Output follows the input, from the next register on (TLFS 3.8) */
-static void hv_fast_write(CPUX86State *env, HvHypercall *hc)
+/*
+ * Output follows the input, from the next register on (TLFS 3.8).  Elements
+ * are not always whole registers: the rest of theirs is zeroed.
+ */
+static void hv_fast_write(CPUX86State *env, HvHypercall *hc, unsigned from,
+                          unsigned to)
 {
     unsigned pos = ROUND_UP(hc->in_size, 16);
     unsigned i;
 
-    for (i = 0; i < hc->out_size; i += 8) {
+    for (i = from & ~7u; i < to; i += 8) {
         uint64_t val = ldq_le_p(hc->out + i);
         unsigned reg = (pos + i) / 8;
 
@@ -232,6 +236,7 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
                                  const HvHypercallRow *row,
                                  HvReadInput read_input)
 {
+    unsigned from, to;
     uint16_t status;
 
     if (hc->fast) {
@@ -254,11 +259,14 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
         (status != HV_STATUS_SUCCESS && hc->reps_done == hc->rep_start)) {
         return status;
     }
+    /* Of a list, what this execution of the call has made (TLFS 3.8) */
+    from = hc->rep_start * row->rep_out;
+    to = row->rep_in ? hc->reps_done * row->rep_out : hc->out_size;
     if (hc->fast) {
-        hv_fast_write(&cpu->env, hc);
-    } else if (address_space_write(&address_space_memory, hc->out_gpa,
-                                   MEMTXATTRS_UNSPECIFIED, hc->out,
-                                   hc->out_size) != MEMTX_OK) {
+        hv_fast_write(&cpu->env, hc, from, to);
+    } else if (address_space_write(&address_space_memory, hc->out_gpa + from,
+                                   MEMTXATTRS_UNSPECIFIED, hc->out + from,
+                                   to - from) != MEMTX_OK) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     return status;
