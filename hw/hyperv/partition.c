@@ -97,6 +97,33 @@ bool hv_partition_write_denied(HvPartition *p, hwaddr gpa)
     return false;
 }
 
+static bool hv_vtl_is_overlay(const HvVtl *vtl, hwaddr gpa)
+{
+    return hv_overlay_covers(&vtl->synic.simp_page, gpa) ||
+           hv_overlay_covers(&vtl->synic.siefp_page, gpa) ||
+           hv_overlay_covers(&vtl->vp_assist_page, gpa);
+}
+
+bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
+{
+    unsigned i, j;
+
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        if (hv_overlay_covers(&p->vtl[i].hypercall_page, gpa) ||
+            hv_overlay_covers(&p->vtl[i].reference_tsc_page, gpa)) {
+            return true;
+        }
+        for (j = 0; j < p->nr_vps; j++) {
+            HvVp *vp = hv_partition_vp(p, j);
+
+            if (vp && hv_vtl_is_overlay(&vp->vtl[i], gpa)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void hv_partition_reset_hold(Object *obj, ResetType type)
 {
     HvPartition *p = HV_PARTITION(obj);

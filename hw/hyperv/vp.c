@@ -128,6 +128,7 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
         vtl->eoi_assist_armed = false;
     }
     vp->idle = false;
+    vp->pending_event = 0;
     vp->loaded = false;
     vp->nr_saved = 0;
 }
@@ -179,6 +180,9 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
         return;
     }
     hv_vp_post_saved(vp);
+    if (vp->pending_event && vp->partition->ops->load_pending_event) {
+        vp->partition->ops->load_pending_event(vp);
+    }
     for (i = 0; i < HV_NUM_VTLS; i++) {
         hv_stimer_load(&vp->vtl[i], vp->loaded_timers);
     }
@@ -240,6 +244,24 @@ static const VMStateDescription vmstate_hv_stimer = {
     }
 };
 
+static bool hv_vp_pending_event_needed(void *opaque)
+{
+    HvVp *vp = opaque;
+
+    return vp->loaded ? vp->pending_event : hv_vp_event_pending(vp);
+}
+
+static const VMStateDescription vmstate_hv_vp_pending_event = {
+    .name = "hv-vp/pending-event",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_vp_pending_event_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(pending_event, HvVp),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription vmstate_hv_vp = {
     .name = "hv-vp",
     .version_id = 1,
@@ -255,6 +277,10 @@ static const VMStateDescription vmstate_hv_vp = {
         VMSTATE_BOOL(vtl[0].eoi_assist_armed, HvVp),
         VMSTATE_BOOL(idle, HvVp),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_hv_vp_pending_event,
+        NULL
     }
 };
 

@@ -58,12 +58,20 @@ void hv_overlay_dirty(HvOverlay *ov);
 void hv_overlay_clear(HvOverlay *ov);
 
 /**
+ * hv_overlay_covers: is the page mapped at @gpa?
+ */
+static inline bool hv_overlay_covers(const HvOverlay *ov, hwaddr gpa)
+{
+    return ov->mapped && (gpa & ~(hwaddr)0xfff) == ov->gpa;
+}
+
+/**
  * hv_overlay_write_denied: is @gpa inside a mapped page that the guest must
  * not write?
  */
 static inline bool hv_overlay_write_denied(const HvOverlay *ov, hwaddr gpa)
 {
-    return ov->readonly && ov->mapped && (gpa & ~(hwaddr)0xfff) == ov->gpa;
+    return ov->readonly && hv_overlay_covers(ov, gpa);
 }
 
 #endif

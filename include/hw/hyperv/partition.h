@@ -44,13 +44,16 @@ typedef struct HvGvaRange {
  * FLUSH: other VPs' translations can be dropped
  * NESTED: QEMU itself runs the guests of a guest
  * TSC: the guest's TSC runs from reference time
+ * REGISTERS: all VPs can be stopped between two instructions, and have their
+ *            registers read and written
  */
 #define HV_PORT_APIC    (1u << 0)
 #define HV_PORT_FLUSH   (1u << 1)
 #define HV_PORT_NESTED  (1u << 2)
 #define HV_PORT_TSC     (1u << 3)
+#define HV_PORT_REGISTERS (1u << 4)
 #define HV_PORT_ALL     (HV_PORT_APIC | HV_PORT_FLUSH | HV_PORT_NESTED | \
-                         HV_PORT_TSC)
+                         HV_PORT_TSC | HV_PORT_REGISTERS)
 
 /**
  * HvPortOps: what an accelerator supplies
@@ -80,6 +83,18 @@ typedef struct HvGvaRange {
  *             Context: thread of a VP, or VM stopped.
  * @tsc_khz_ok: can the TSC of @cs have that frequency?  NULL with HV_PORT_TSC.
  * @can_map: may a page be laid over @gpa?  NULL if it may be anywhere.
+ * @run_on_vp: call @fn as the thread of VP @index would, while no VP executes
+ *             an instruction.  @fn runs with the big QEMU lock; its @vp is NULL
+ *             if there is no such VP any more.  May neither call it nor return:
+ *             the hypercall of @self is then executed again.  Context: as
+ *             @flush_tlb.
+ * @regs_changed: registers of @vp were written other than by its own
+ *                instructions.  Context: as @fn of @run_on_vp.
+ * @load_pending_event: have pending_event of @vp, which came from a migration
+ *                      stream, delivered.  Context: big QEMU lock held, VM
+ *                      stopped.
+ *
+ * The last three are there with HV_PORT_REGISTERS.
  */
 typedef struct HvPortOps {
     const char *name;
@@ -95,6 +110,10 @@ typedef struct HvPortOps {
     bool (*tsc_delta)(uint64_t *delta);
     bool (*tsc_khz_ok)(CPUState *cs, uint32_t khz);
     bool (*can_map)(hwaddr gpa);
+    void (*run_on_vp)(HvVp *self, uint32_t index,
+                      void (*fn)(HvVp *vp, void *opaque), void *opaque);
+    void (*regs_changed)(HvVp *vp);
+    void (*load_pending_event)(HvVp *vp);
 } HvPortOps;
 
 /* Counters of a VP, for 'info hyperv'; only its own thread writes them */
@@ -186,6 +205,16 @@ struct HvVp {
         uint64_t asked;
         uint64_t done;
     } tlb;
+
+    /*
+     * Since the hypercall began: registers were written, RIP among them, or
+     * all VPs were stopped for it; see accel-tcg.c
+     */
+    bool must_leave;
+    bool rip_changed;
+
+    /* HvRegisterPendingInterruption, while hv_vp_event_pending() */
+    uint64_t pending_event;
 
     /* Input and output of the hypercall under way, a page each */
     uint8_t *hcall_in;
@@ -317,10 +346,29 @@ void hv_partition_set_reference_tsc(HvPartition *p, unsigned vtl,
 bool hv_partition_write_denied(HvPartition *p, hwaddr gpa);
 
 /**
+ * hv_partition_is_overlay: is an overlay page, of any VP, mapped at @gpa?
+ *
+ * Context: big QEMU lock held.
+ */
+bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa);
+
+/**
  * hv_vp_create: make the VP of a CPU, a child of the CPU
  */
 HvVp *hv_vp_create(HvPartition *p, CPUState *cs, Error **errp);
 void hv_vp_destroy(HvVp *vp);
+
+/**
+ * hv_vp_event_pending: has somebody given the VP an event that it has not
+ * delivered yet?
+ *
+ * While a VP executes no instruction, it has no exception of its own.
+ */
+static inline bool hv_vp_event_pending(const HvVp *vp)
+{
+    return vp->pending_event && vp->cs->exception_index >= 0 &&
+           vp->cs->exception_index < HV_VECTORS;
+}
 
 /**
  * hv_vp_lock, hv_vp_unlock: the VP's lock

@@ -31,6 +31,7 @@
 #define HV_STATUS_INVALID_VP_STATE              21
 #define HV_STATUS_INVALID_SYNIC_STATE           24
 #define HV_STATUS_FEATURE_UNAVAILABLE           30
+#define HV_STATUS_INVALID_REGISTER_VALUE        80
 
 /*
  * Hypercall control word (TLFS 3.7; bit positions of the web edition, which
@@ -65,12 +66,17 @@
 #define HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX    0x0014
 #define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI_EX    0x0015
 #define HVCALL_GET_PARTITION_ID                 0x0046
+#define HVCALL_GET_VP_REGISTERS                 0x0050
+#define HVCALL_SET_VP_REGISTERS                 0x0051
+#define HVCALL_TRANSLATE_VIRTUAL_ADDRESS        0x0052
 #define HVCALL_POST_MESSAGE                     0x005c
 #define HVCALL_SIGNAL_EVENT                     0x005d
 #define HVCALL_POST_DEBUG_DATA                  0x0069
 #define HVCALL_RETRIEVE_DEBUG_DATA              0x006a
 #define HVCALL_RESET_DEBUG_SESSION              0x006b
+#define HVCALL_START_VIRTUAL_PROCESSOR          0x0099
 #define HVCALL_GET_VP_INDEX_FROM_APIC_ID        0x009a
+#define HVCALL_TRANSLATE_VIRTUAL_ADDRESS_EX     0x00ac
 #define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_SPACE 0x00af
 #define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_LIST  0x00b0
 #define HVCALL_EXT_QUERY_CAPABILITIES           0x8001
@@ -107,7 +113,41 @@
 #define HV_INPUT_VTL_USE_TARGET                 (1u << 4)
 #define HV_INPUT_VTL_RSVD_MASK                  0xe0
 
+/* HvCallTranslateVirtualAddress (TLFS 9.4): flags, result codes, cache types */
+#define HV_TRANSLATE_VALIDATE_READ              (1ull << 0)
+#define HV_TRANSLATE_VALIDATE_WRITE             (1ull << 1)
+#define HV_TRANSLATE_VALIDATE_EXECUTE           (1ull << 2)
+#define HV_TRANSLATE_PRIVILEGE_EXEMPT           (1ull << 3)
+#define HV_TRANSLATE_SET_PAGE_TABLE_BITS        (1ull << 4)
+#define HV_TRANSLATE_SUPERVISOR_ACCESS          (1ull << 6)
+#define HV_TRANSLATE_USER_ACCESS                (1ull << 7)
+#define HV_TRANSLATE_ENFORCE_SMAP               (1ull << 8)
+#define HV_TRANSLATE_OVERRIDE_SMAP              (1ull << 9)
+#define HV_TRANSLATE_INPUT_VTL_SHIFT            56
+
+#define HV_TRANSLATE_SUCCESS                    0
+#define HV_TRANSLATE_PAGE_NOT_PRESENT           1
+#define HV_TRANSLATE_PRIVILEGE_VIOLATION        2
+#define HV_TRANSLATE_INVALID_PAGE_TABLE_FLAGS   3
+#define HV_TRANSLATE_GPA_UNMAPPED               4
+#define HV_TRANSLATE_GPA_NO_READ_ACCESS         5
+#define HV_TRANSLATE_GPA_NO_WRITE_ACCESS        6
+#define HV_TRANSLATE_GPA_ILLEGAL_OVERLAY        7
+
+#define HV_TRANSLATE_CACHE_TYPE_SHIFT           32
+#define HV_TRANSLATE_OVERLAY_PAGE               (1ull << 40)
+
+#define HV_CACHE_TYPE_UNCACHED                  0
+#define HV_CACHE_TYPE_WRITE_BACK                6
+
+/* HV_X64_PENDING_EXCEPTION_EVENT */
+#define HV_PENDING_EVENT                        (1ull << 0)
+#define HV_PENDING_EVENT_ERROR_CODE             (1ull << 8)
+#define HV_PENDING_EVENT_VECTOR_SHIFT           16
+#define HV_PENDING_EVENT_ERROR_SHIFT            32
+
 #define HV_PARTITION_ID_SELF                    UINT64_MAX
+#define HV_VP_INDEX_SELF                        0xfffffffeu
 
 /* Overlay page MSRs: HYPERCALL, REFERENCE_TSC, SIMP, SIEFP, VP_ASSIST_PAGE */
 #define HV_OVERLAY_ENABLE                       (1ull << 0)

@@ -438,6 +438,26 @@ static void hv_qtest_spin_wait(CPUState *cs)
     /* Nobody else could run meanwhile */
 }
 
+/* Under the big QEMU lock, which all of them need for a command */
+static void hv_qtest_run_on_vp(HvVp *self, uint32_t index,
+                               void (*fn)(HvVp *vp, void *opaque),
+                               void *opaque)
+{
+    HvVp *vp = hv_partition_vp(self->partition, index);
+    CPUState *cs = current_cpu;
+
+    if (vp) {
+        current_cpu = vp->cs;
+    }
+    fn(vp, opaque);
+    current_cpu = cs;
+}
+
+static void hv_qtest_regs_changed(HvVp *vp)
+{
+    /* Nothing else depends on them */
+}
+
 const HvPortOps hv_port_qtest = {
     .name = "qtest",
     .caps = HV_PORT_ALL,
@@ -445,4 +465,7 @@ const HvPortOps hv_port_qtest = {
     .assert_vector = hv_assert_vector,
     .flush_tlb = hv_qtest_flush_tlb,
     .spin_wait = hv_qtest_spin_wait,
+    .run_on_vp = hv_qtest_run_on_vp,
+    .regs_changed = hv_qtest_regs_changed,
+    .load_pending_event = hv_load_pending_event,
 };

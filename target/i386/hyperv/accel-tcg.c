@@ -254,6 +254,67 @@ static void hv_tcg_spin_wait(CPUState *cs)
     g_thread_yield();
 }
 
+/* Inside the CPU loop some flags are kept elsewhere, as x86_cpu_exec_enter() */
+static void hv_tcg_mask_flags(CPUX86State *env)
+{
+    env->eflags &= ~(DF_MASK | CC_O | CC_S | CC_Z | CC_A | CC_P | CC_C);
+}
+
+/*
+ * Never goes back into the translated block that was left: it may have been
+ * discarded meanwhile.
+ */
+static void hv_tcg_run_on_vp(HvVp *self, uint32_t index,
+                             void (*fn)(HvVp *vp, void *opaque), void *opaque)
+{
+    bool changed;
+    HvVp *vp;
+
+    /* start_exclusive() is for those that are not running */
+    cpu_exec_end(self->cs);
+    start_exclusive();
+    /* Another VP came first, and this one is not where it was */
+    changed = self->must_leave;
+    if (!changed) {
+        bql_lock();
+        vp = hv_partition_vp(self->partition, index);
+        if (vp) {
+            /* QEMU's APIC goes by it */
+            current_cpu = vp->cs;
+        }
+        fn(vp, opaque);
+        current_cpu = self->cs;
+        bql_unlock();
+    }
+    end_exclusive();
+    cpu_exec_start(self->cs);
+    if (changed) {
+        trace_hv_tcg_run_on_vp_retry(self->index, index);
+        hv_tcg_mask_flags(cpu_env(self->cs));
+        cpu_loop_exit(self->cs);
+    }
+    self->must_leave = true;
+}
+
+/* As after loading a migration stream */
+static void hv_tcg_regs_changed(HvVp *vp)
+{
+    CPUState *cs = vp->cs;
+    CPUX86State *env = cpu_env(cs);
+    target_ulong dr7 = env->dr[7];
+
+    update_fp_status(env);
+    update_mxcsr_status(env);
+    cpu_breakpoint_remove_all(cs, BP_CPU);
+    cpu_watchpoint_remove_all(cs, BP_CPU);
+    env->dr[7] = dr7 & ~(target_ulong)(DR7_GLOBAL_BP_MASK |
+                                       DR7_LOCAL_BP_MASK);
+    cpu_x86_update_dr7(env, dr7);
+    /* Its entries do not say which CR3 they are of */
+    tlb_flush(cs);
+    vp->must_leave = true;
+}
+
 const HvPortOps hv_port_tcg = {
     .name = "tcg",
     .caps = HV_PORT_ALL,
@@ -262,18 +323,53 @@ const HvPortOps hv_port_tcg = {
     .flush_tlb = hv_tcg_flush_tlb,
     .spin_wait = hv_tcg_spin_wait,
     .await_timer = hv_tcg_await_timer,
+    .run_on_vp = hv_tcg_run_on_vp,
+    .regs_changed = hv_tcg_regs_changed,
+    .load_pending_event = hv_load_pending_event,
 };
+
+/*
+ * What the translator does behind an instruction
+ * @hflags: what they were in front of it
+ */
+static G_NORETURN void hv_tcg_complete(CPUX86State *env, int next_eip_addend,
+                                       uint32_t hflags)
+{
+    bool moved = env_archcpu(env)->hv_vp->rip_changed;
+
+    env->hflags &= ~(hflags & HF_INHIBIT_IRQ_MASK);
+    hv_tcg_mask_flags(env);
+    if (!moved) {
+        env->eip += next_eip_addend;
+        env->exception_next_eip += next_eip_addend;
+        if (hflags & HF_TF_MASK) {
+            helper_single_step(env);
+        }
+    }
+    cpu_loop_exit(env_cpu(env));
+}
 
 /*
  * VMCALL and VMMCALL.  EIP is that of the instruction; the translator ends
  * the block behind it, so that an interrupt sent to itself is taken at once.
  */
-void helper_hypercall(CPUX86State *env)
+void helper_hypercall(CPUX86State *env, int next_eip_addend)
 {
     X86CPU *cpu = env_archcpu(env);
+    HvVp *vp = cpu->hv_vp;
+    uint32_t hflags;
 
-    if (!cpu->hv_vp || (env->hflags & HF_GUEST_MASK) || !hv_hypercall(cpu)) {
+    if (!vp || (env->hflags & HF_GUEST_MASK)) {
         raise_exception(env, EXCP06_ILLOP);
+    }
+    vp->must_leave = false;
+    vp->rip_changed = false;
+    hflags = env->hflags;
+    if (!hv_hypercall(cpu)) {
+        raise_exception(env, EXCP06_ILLOP);
+    }
+    if (vp->must_leave) {
+        hv_tcg_complete(env, next_eip_addend, hflags);
     }
 }
 

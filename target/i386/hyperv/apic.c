@@ -132,10 +132,10 @@ void hv_apic_eoi(APICCommonState *s)
     hv_synic_scan(vtl);
 }
 
-/* QEMU finds the APIC by the thread that asks */
+/* QEMU finds the APIC by the CPU that the thread stands for */
 static bool hv_apic_usable(HvVtl *vtl)
 {
-    return X86_CPU(vtl->vp->cs)->apic_state && qemu_cpu_is_self(vtl->vp->cs);
+    return X86_CPU(vtl->vp->cs)->apic_state && current_cpu == vtl->vp->cs;
 }
 
 bool hv_apic_eoi_write(HvVtl *vtl, unsigned i, uint64_t val)

@@ -238,6 +238,14 @@ static const HvFeature hv_features[] = {
         .recommended = true,
         .emulation_only = true,
     },
+    [HYPERV_FEAT_VP_REGISTERS] = {
+        .prop = "hv-vp-registers",
+        .desc = "VP register and VP start hypercalls",
+        .grants = { HV_RIGHT(FEATURES, EBX, 17), HV_RIGHT(FEATURES, EBX, 21) },
+        .needs = HV_PORT_REGISTERS,
+        .requires = FEAT_BIT(VPINDEX),
+        .emulation_only = true,
+    },
 };
 
 /* What Hyper-V itself says; more than a machine on TCG has */
@@ -257,6 +265,9 @@ static const char *hv_lacking(unsigned caps)
     }
     if (caps & HV_PORT_NESTED) {
         return "the kernel runs nested guests by itself";
+    }
+    if (caps & HV_PORT_REGISTERS) {
+        return "it is implemented on TCG only";
     }
     return "the kernel takes no change of CPUID from a running guest";
 }

@@ -13,13 +13,10 @@
 static uint16_t hv_ipi_check(HvHypercall *hc)
 {
     uint32_t vector = ldl_le_p(hc->in);
-    uint8_t vtl = hc->in[4];
 
     if (vector < HV_VECTOR_MIN || vector > UINT8_MAX ||
         hc->in[5] || hc->in[6] || hc->in[7] ||
-        (vtl & HV_INPUT_VTL_RSVD_MASK) ||
-        ((vtl & HV_INPUT_VTL_USE_TARGET) &&
-         (vtl & HV_INPUT_VTL_TARGET_MASK) >= HV_NUM_VTLS)) {
+        !hv_input_vtl_valid(hc->in[4])) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     return HV_STATUS_SUCCESS;

@@ -16,9 +16,6 @@
 #include "hw/boards.h"
 #include "internal.h"
 
-/* There is one partition, so any number that is neither 0 nor SELF will do */
-#define HV_PARTITION_ID 1
-
 uint16_t hv_hc_long_spin_wait(HvHypercall *hc)
 {
     hc->vp->partition->ops->spin_wait(hc->vp->cs);
@@ -98,10 +95,9 @@ static HvVp *hv_vp_by_apic_id(HvPartition *p, uint32_t apic_id)
 /* List elements are packed, as Linux has them, not padded to 8 bytes */
 uint16_t hv_hc_get_vp_index_from_apic_id(HvHypercall *hc)
 {
-    uint64_t id = ldq_le_p(hc->in);
     uint8_t vtl = hc->in[8];
 
-    if (id != HV_PARTITION_ID_SELF && id != HV_PARTITION_ID) {
+    if (!hv_is_own_partition(ldq_le_p(hc->in))) {
         return HV_STATUS_INVALID_PARTITION_ID;
     }
     if ((vtl & HV_INPUT_VTL_RSVD_MASK) ||

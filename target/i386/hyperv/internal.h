@@ -92,6 +92,13 @@ static inline bool hv_msr_allowed(const HvPartition *p, const HvMsr *msr)
 void hv_msr_init(void);
 
 /**
+ * hv_msr_find: the row of a synthetic MSR
+ *
+ * Returns: NULL if there is none, or if the partition has no right to it
+ */
+const HvMsr *hv_msr_find(HvPartition *p, uint32_t num);
+
+/**
  * HvHypercall: a hypercall under way
  * @in, @in_size: the hypervisor's copy of header, variable header and list
  * @out: output, zeroed; its size is that of the row
@@ -179,7 +186,87 @@ uint16_t hv_vp_set_parse(HvHypercall *hc, const uint8_t *set,
 void hv_vp_set_from_mask(HvPartition *p, uint64_t mask, unsigned long *vps);
 void hv_vp_set_all(HvPartition *p, unsigned long *vps);
 
-/* Handlers: hcall-flush.c, hcall-ipi.c, hcall-misc.c */
+/* registers.c */
+
+/* HV_REGISTER_VALUE (TLFS 7.3), in host byte order */
+typedef struct HvRegValue {
+    uint64_t low;
+    uint64_t high;
+} HvRegValue;
+
+/**
+ * hv_reg_get, hv_reg_set: access a register of @vp by its HV_REGISTER_NAME
+ *
+ * hv_regs_changed() is to be called after hv_reg_set(), before the VP runs.
+ *
+ * Returns: a HV_STATUS.  Context: as HvPortOps.run_on_vp, with the big QEMU
+ * lock.
+ */
+uint16_t hv_reg_get(HvVp *vp, uint32_t name, HvRegValue *val);
+uint16_t hv_reg_set(HvVp *vp, uint32_t name, HvRegValue val);
+
+/**
+ * hv_regs_changed: bring the rest of the CPU's state in line with its registers
+ */
+void hv_regs_changed(HvVp *vp);
+
+/**
+ * hv_vp_waits_for_startup: is @vp as reset or INIT has left it, before SIPI?
+ */
+bool hv_vp_waits_for_startup(HvVp *vp);
+
+/**
+ * hv_load_pending_event: HvPortOps.load_pending_event
+ */
+void hv_load_pending_event(HvVp *vp);
+
+static inline bool hv_canonical(CPUX86State *env, uint64_t addr)
+{
+    unsigned shift = env->features[FEAT_7_0_ECX] & CPUID_7_0_ECX_LA57 ? 56 :
+                                                                        47;
+    int64_t sext = (int64_t)addr >> shift;
+
+    return sext == 0 || sext == -1;
+}
+
+/* hcall-vp.c */
+
+/* There is one partition, so any number that is neither 0 nor SELF will do */
+#define HV_PARTITION_ID 1
+
+static inline bool hv_is_own_partition(uint64_t id)
+{
+    return id == HV_PARTITION_ID_SELF || id == HV_PARTITION_ID;
+}
+
+/**
+ * hv_input_vtl_valid: check a HV_INPUT_VTL (TLFS 15.15)
+ */
+static inline bool hv_input_vtl_valid(uint8_t vtl)
+{
+    return !(vtl & HV_INPUT_VTL_RSVD_MASK) &&
+           (!(vtl & HV_INPUT_VTL_USE_TARGET) ||
+            (vtl & HV_INPUT_VTL_TARGET_MASK) < HV_NUM_VTLS);
+}
+
+/**
+ * HvVpFn: the part of a hypercall that looks at the state of @vp
+ *
+ * Returns: a HV_STATUS.  Context: as HvPortOps.run_on_vp, with the big QEMU
+ * lock.
+ */
+typedef uint16_t HvVpFn(HvHypercall *hc, HvVp *vp);
+
+/**
+ * hv_hc_on_vp: check the PartitionId and VpIndex that the input of @hc begins
+ * with, and call @fn for that VP
+ * @alone: stop all other VPs, even if it is the caller's own
+ *
+ * May not return: the hypercall is then executed again.
+ */
+uint16_t hv_hc_on_vp(HvHypercall *hc, bool alone, HvVpFn *fn);
+
+/* Handlers: hcall-*.c, translate.c */
 uint16_t hv_hc_flush_space(HvHypercall *hc);
 uint16_t hv_hc_flush_space_ex(HvHypercall *hc);
 uint16_t hv_hc_flush_list(HvHypercall *hc);
@@ -195,6 +282,11 @@ uint16_t hv_hc_retrieve_debug_data(HvHypercall *hc);
 uint16_t hv_hc_reset_debug_session(HvHypercall *hc);
 uint16_t hv_hc_get_partition_id(HvHypercall *hc);
 uint16_t hv_hc_get_vp_index_from_apic_id(HvHypercall *hc);
+uint16_t hv_hc_get_vp_registers(HvHypercall *hc);
+uint16_t hv_hc_set_vp_registers(HvHypercall *hc);
+uint16_t hv_hc_translate(HvHypercall *hc);
+uint16_t hv_hc_translate_ex(HvHypercall *hc);
+uint16_t hv_hc_start_vp(HvHypercall *hc);
 uint16_t hv_hc_ext_query_capabilities(HvHypercall *hc);
 uint16_t hv_hc_ext_get_boot_zeroed_memory(HvHypercall *hc);
 

@@ -544,7 +544,7 @@ void hv_msr_init(void)
     }
 }
 
-static const HvMsr *hv_msr_find(HvPartition *p, uint32_t num)
+const HvMsr *hv_msr_find(HvPartition *p, uint32_t num)
 {
     const HvMsr *msr;
     uint32_t i = num - HV_X64_MSR_FIRST;

@@ -11,7 +11,7 @@
 #include "hyperv-tcg.h"
 #include "tcg/helper-tcg.h"
 
-void helper_hypercall(CPUX86State *env)
+void helper_hypercall(CPUX86State *env, int next_eip_addend)
 {
     raise_exception(env, EXCP06_ILLOP);
 }

@@ -1,0 +1,206 @@
+/*
+ * Hyper-V hypercalls that look at a virtual processor, be it another one
+ * (TLFS 7.10): its registers, and starting it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/main-loop.h"
+#include "cpu.h"
+#include "hw/i386/apic_internal.h"
+#include "internal.h"
+#include "trace.h"
+
+/* Where the lists of HvCallGet and SetVpRegisters begin */
+#define HV_VP_REGISTERS_LIST    16
+
+typedef struct HvVpCall {
+    HvHypercall *hc;
+    HvVpFn *fn;
+    uint16_t status;
+} HvVpCall;
+
+static void hv_vp_call(HvVp *vp, void *opaque)
+{
+    HvVpCall *c = opaque;
+
+    if (!vp) {
+        c->status = HV_STATUS_INVALID_VP_INDEX;
+    } else if (X86_CPU(vp->cs)->env.hflags & (HF_GUEST_MASK | HF_SMM_MASK)) {
+        /* What it has are the registers of its own guest, or the firmware's */
+        c->status = HV_STATUS_INVALID_VP_STATE;
+    } else {
+        c->status = c->fn(c->hc, vp);
+    }
+}
+
+uint16_t hv_hc_on_vp(HvHypercall *hc, bool alone, HvVpFn *fn)
+{
+    HvVp *self = hc->vp;
+    uint32_t index = ldl_le_p(hc->in + 8);
+    HvVpCall c = { .hc = hc, .fn = fn };
+
+    if (!hv_is_own_partition(ldq_le_p(hc->in))) {
+        return HV_STATUS_INVALID_PARTITION_ID;
+    }
+    if (index == HV_VP_INDEX_SELF) {
+        index = self->index;
+    }
+    if (!hv_partition_vp(self->partition, index)) {
+        /* Stops nobody */
+        return HV_STATUS_INVALID_VP_INDEX;
+    }
+    if (index == self->index && !alone) {
+        BQL_LOCK_GUARD();
+        hv_vp_call(self, &c);
+    } else {
+        self->partition->ops->run_on_vp(self, index, hv_vp_call, &c);
+    }
+    return c.status;
+}
+
+/* InputVtl, and the padding behind it */
+static bool hv_vp_registers_valid(HvHypercall *hc)
+{
+    return !hc->in[13] && !hc->in[14] && !hc->in[15] &&
+           hv_input_vtl_valid(hc->in[12]);
+}
+
+static uint16_t hv_get_vp_registers(HvHypercall *hc, HvVp *vp)
+{
+    const uint8_t *names = hc->in + HV_VP_REGISTERS_LIST;
+
+    for (; hc->reps_done < hc->rep_count; hc->reps_done++) {
+        uint8_t *out = hc->out + hc->reps_done * 16;
+        HvRegValue val;
+        uint16_t status = hv_reg_get(vp, ldl_le_p(names + hc->reps_done * 4),
+                                     &val);
+
+        if (status != HV_STATUS_SUCCESS) {
+            return status;
+        }
+        stq_le_p(out, val.low);
+        stq_le_p(out + 8, val.high);
+    }
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_hc_get_vp_registers(HvHypercall *hc)
+{
+    if (!hv_vp_registers_valid(hc)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return hv_hc_on_vp(hc, false, hv_get_vp_registers);
+}
+
+/* An element is name, padding, value */
+static uint16_t hv_set_vp_register(HvVp *vp, const uint8_t *element)
+{
+    HvRegValue val = {
+        .low = ldq_le_p(element + 16),
+        .high = ldq_le_p(element + 24),
+    };
+
+    if (ldl_le_p(element + 4) || ldq_le_p(element + 8)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return hv_reg_set(vp, ldl_le_p(element), val);
+}
+
+static uint16_t hv_set_vp_registers(HvHypercall *hc, HvVp *vp)
+{
+    const uint8_t *list = hc->in + HV_VP_REGISTERS_LIST;
+    uint16_t status = HV_STATUS_SUCCESS;
+
+    while (hc->reps_done < hc->rep_count && status == HV_STATUS_SUCCESS) {
+        status = hv_set_vp_register(vp, list + hc->reps_done * 32);
+        if (status == HV_STATUS_SUCCESS) {
+            hc->reps_done++;
+        }
+    }
+    hv_regs_changed(vp);
+    return status;
+}
+
+uint16_t hv_hc_set_vp_registers(HvHypercall *hc)
+{
+    if (!hv_vp_registers_valid(hc)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return hv_hc_on_vp(hc, false, hv_set_vp_registers);
+}
+
+/*
+ * HV_INITIAL_VP_CONTEXT.  In this order, each is valid together with what was
+ * set before: paging after PAE and LME.
+ */
+static const struct {
+    uint16_t offset;
+    uint8_t size;
+    uint32_t name;
+} hv_initial_context[] = {
+    { 208, 8, 0x00040003 },     /* CR4 */
+    { 184, 8, 0x00080001 },     /* EFER */
+    { 192, 8, 0x00040000 },     /* CR0 */
+    { 200, 8, 0x00040002 },     /* CR3 */
+    { 216, 8, 0x00080004 },     /* PAT */
+    { 0, 8, 0x00020010 },       /* RIP */
+    { 8, 8, 0x00020004 },       /* RSP */
+    { 16, 8, 0x00020011 },      /* RFLAGS */
+    { 24, 16, 0x00060001 },     /* CS */
+    { 40, 16, 0x00060003 },     /* DS */
+    { 56, 16, 0x00060000 },     /* ES */
+    { 72, 16, 0x00060004 },     /* FS */
+    { 88, 16, 0x00060005 },     /* GS */
+    { 104, 16, 0x00060002 },    /* SS */
+    { 120, 16, 0x00060007 },    /* TR */
+    { 136, 16, 0x00060006 },    /* LDTR */
+    { 152, 16, 0x00070000 },    /* IDTR */
+    { 168, 16, 0x00070001 },    /* GDTR */
+};
+
+#define HV_START_VP_CONTEXT     16
+
+static uint16_t hv_start_vp(HvHypercall *hc, HvVp *vp)
+{
+    const uint8_t *context = hc->in + HV_START_VP_CONTEXT;
+    X86CPU *cpu = X86_CPU(vp->cs);
+    unsigned i;
+
+    if (vp == hc->vp || !hv_vp_waits_for_startup(vp)) {
+        return HV_STATUS_INVALID_VP_STATE;
+    }
+    /* Nothing of what it was before, and no INIT or SIPI still on its way */
+    do_cpu_init(cpu);
+    cpu_reset_interrupt(vp->cs, CPU_INTERRUPT_SIPI);
+    for (i = 0; i < ARRAY_SIZE(hv_initial_context); i++) {
+        const uint8_t *field = context + hv_initial_context[i].offset;
+        HvRegValue val = {
+            .low = ldq_le_p(field),
+            .high = hv_initial_context[i].size == 16 ? ldq_le_p(field + 8) : 0,
+        };
+
+        if (hv_reg_set(vp, hv_initial_context[i].name,
+                       val) != HV_STATUS_SUCCESS) {
+            do_cpu_init(cpu);
+            return HV_STATUS_INVALID_REGISTER_VALUE;
+        }
+    }
+    hv_regs_changed(vp);
+    APIC_COMMON(cpu->apic_state)->wait_for_sipi = 0;
+    vp->cs->halted = 0;
+    qemu_cpu_kick(vp->cs);
+    trace_hv_vp_start(vp->index, cpu->env.eip);
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_hc_start_vp(HvHypercall *hc)
+{
+    /* TargetVtl is a HV_VTL, the padding is reserved */
+    if (hc->in[12] >= HV_NUM_VTLS || hc->in[13] || hc->in[14] || hc->in[15]) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return hv_hc_on_vp(hc, false, hv_start_vp);
+}
