@@ -55,7 +55,9 @@
 #define F_SIGNAL_EVENTS         FEAT(3, R_EBX, 5)
 #define F_DEBUGGING             FEAT(3, R_EBX, 11)
 #define F_CPU_MANAGEMENT        FEAT(3, R_EBX, 12)
+#define F_VP_REGISTERS          FEAT(3, R_EBX, 17)
 #define F_EXT_HYPERCALLS        FEAT(3, R_EBX, 20)
+#define F_START_VP              FEAT(3, R_EBX, 21)
 #define F_XMM_INPUT             FEAT(3, R_EDX, 4)
 #define F_GUEST_IDLE            FEAT(3, R_EDX, 5)
 #define F_FREQUENCIES           FEAT(3, R_EDX, 8)
@@ -162,12 +164,17 @@
 #define HVCALL_FLUSH_LIST_EX        0x0014
 #define HVCALL_SEND_IPI_EX          0x0015
 #define HVCALL_GET_PARTITION_ID     0x0046
+#define HVCALL_GET_REGISTERS        0x0050
+#define HVCALL_SET_REGISTERS        0x0051
+#define HVCALL_TRANSLATE            0x0052
 #define HVCALL_POST_MESSAGE         0x005C
 #define HVCALL_SIGNAL_EVENT         0x005D
 #define HVCALL_POST_DEBUG           0x0069
 #define HVCALL_RETRIEVE_DEBUG       0x006A
 #define HVCALL_RESET_DEBUG          0x006B
+#define HVCALL_START_VP             0x0099
 #define HVCALL_VP_INDEX_FROM_APIC   0x009A
+#define HVCALL_TRANSLATE_EX         0x00AC
 #define HVCALL_FLUSH_GPA_SPACE      0x00AF
 #define HVCALL_FLUSH_GPA_LIST       0x00B0
 #define HVCALL_EXT_QUERY            0x8001
@@ -191,8 +198,93 @@
 #define HV_NO_DATA                  0x1B
 #define HV_INACTIVE                 0x1C
 #define HV_FEATURE_UNAVAILABLE      0x1E
+#define HV_INVALID_REGISTER_VALUE   0x50
 
 #define HV_PARTITION_SELF           (~0ull)
+#define HV_VP_SELF                  0xFFFFFFFEu
+
+/* HV_REGISTER_NAME (TLFS 7.3), and a value */
+#define HV_REG_ACTIVITY             0x00000004
+#define HV_REG_VERSION              0x00000100
+#define HV_REG_PRIVILEGES           0x00000200
+#define HV_REG_FEATURES             0x00000201
+#define HV_REG_LIMITS               0x00000202
+#define HV_REG_HARDWARE             0x00000203
+#define HV_REG_CRASH_P0             0x00000210
+#define HV_REG_PENDING_INTERRUPTION 0x00010002
+#define HV_REG_INTERRUPT_STATE      0x00010003
+#define HV_REG_RAX                  0x00020000
+#define HV_REG_RIP                  0x00020010
+#define HV_REG_RFLAGS               0x00020011
+#define HV_REG_XMM0                 0x00030000
+#define HV_REG_FP0                  0x00030010
+#define HV_REG_FP_CONTROL           0x00030018
+#define HV_REG_XMM_CONTROL          0x00030019
+#define HV_REG_CR0                  0x00040000
+#define HV_REG_CR2                  0x00040001
+#define HV_REG_CR3                  0x00040002
+#define HV_REG_CR4                  0x00040003
+#define HV_REG_CR8                  0x00040004
+#define HV_REG_XFEM                 0x00040005
+#define HV_REG_DR0                  0x00050000
+#define HV_REG_DR6                  0x00050004
+#define HV_REG_DR7                  0x00050005
+#define HV_REG_ES                   0x00060000
+#define HV_REG_CS                   0x00060001
+#define HV_REG_SS                   0x00060002
+#define HV_REG_DS                   0x00060003
+#define HV_REG_FS                   0x00060004
+#define HV_REG_GS                   0x00060005
+#define HV_REG_LDTR                 0x00060006
+#define HV_REG_TR                   0x00060007
+#define HV_REG_IDTR                 0x00070000
+#define HV_REG_GDTR                 0x00070001
+#define HV_REG_TSC                  0x00080000
+#define HV_REG_EFER                 0x00080001
+#define HV_REG_KERNEL_GS            0x00080002
+#define HV_REG_APIC_BASE            0x00080003
+#define HV_REG_PAT                  0x00080004
+#define HV_REG_LSTAR                0x00080009
+#define HV_REG_INITIAL_APIC_ID      0x0008000C
+#define HV_REG_APIC_ID              0x00084802
+#define HV_REG_APIC_TPR             0x00084808
+#define HV_REG_HYPERCALL            0x00090001
+#define HV_REG_GUEST_OS_ID          0x00090002
+#define HV_REG_VP_INDEX             0x00090003
+#define HV_REG_SINT0                0x000A0000
+#define HV_REG_SCONTROL             0x000A0010
+#define HV_REG_SVERSION             0x000A0011
+#define HV_REG_SIEFP                0x000A0012
+#define HV_REG_SIMP                 0x000A0013
+#define HV_REG_STIMER0              0x000B0000
+#define HV_REG_NONE                 0x000F0000  /* nobody's */
+
+struct hv_register {
+    uint64_t low, high;
+};
+
+/* Flags and results of a translation (TLFS 9.4) */
+#define HV_TR_READ                  (1ull << 0)
+#define HV_TR_WRITE                 (1ull << 1)
+#define HV_TR_EXECUTE               (1ull << 2)
+#define HV_TR_EXEMPT                (1ull << 3)
+#define HV_TR_SET_BITS              (1ull << 4)
+#define HV_TR_FLUSH_INHIBIT         (1ull << 5)
+#define HV_TR_SUPERVISOR            (1ull << 6)
+#define HV_TR_USER                  (1ull << 7)
+#define HV_TR_ENFORCE_SMAP          (1ull << 8)
+#define HV_TR_OVERRIDE_SMAP         (1ull << 9)
+
+#define HV_TR_SUCCESS               0
+#define HV_TR_NOT_PRESENT           1
+#define HV_TR_PRIVILEGE             2
+#define HV_TR_INVALID_FLAGS         3
+#define HV_TR_UNMAPPED              4
+#define HV_TR_NO_WRITE              6
+#define HV_TR_ILLEGAL_OVERLAY       7
+
+#define HV_TR_CACHE_TYPE(r)         ((r) >> 32 & 0xFF)
+#define HV_TR_OVERLAY               (1ull << 40)
 
 /* Flush flags (TLFS 9.4) */
 #define HV_FLUSH_ALL_VPS            (1ull << 0)

@@ -52,6 +52,8 @@ static const struct {
     { "hv-ext-hypercalls", { { 3, EBX, 20 } } },
     { "hv-partition-id", { { 3, EBX, 1 } } },
     { "hv-hypercall-lock", { { 3, EDX, 18 } } },
+    { "hv-vp-registers,hv-vpindex",
+      { { 3, EAX, 6 }, { 3, EBX, 17 }, { 3, EBX, 21 } } },
     { "hv-relaxed,hv-no-nonarch-coresharing=on",
       { { 4, EAX, 5 }, { 4, EAX, 18 } } },
     { "hv-relaxed,hv-no-nonarch-coresharing=off", { { 4, EAX, 5 } } },
@@ -307,6 +309,8 @@ static void test_dependencies(void)
           "(hv-tlbflush-direct) requires Hyper-V virtual APIC (hv-vapic)" },
         { "hv-xmm-output", "(hv-xmm-output) requires Hyper-V XMM fast "
           "hypercall input (hv-xmm-input)" },
+        { "hv-vp-registers", "(hv-vp-registers) requires Hyper-V VP_INDEX MSR "
+          "(hv-vpindex)" },
         { "hv-tsc-invariant", "(hv-tsc-invariant) requires Hyper-V "
           "clocksources (hv-time)" },
         { "hv-sint-polling", "(hv-sint-polling) requires Hyper-V synthetic "

@@ -14,7 +14,8 @@
 
 #define CPUS    2
 /* hv-passthrough is not for migration */
-#define FLAGS   "hv-default=on,hv-tsc-invariant=on,tsc-frequency=2000000000"
+#define FLAGS   "hv-default=on,hv-tsc-invariant=on,hv-vp-registers=on," \
+                "tsc-frequency=2000000000"
 #define MS      10000
 
 typedef enum {
@@ -636,6 +637,32 @@ static void test_reenlightenment_off(const void *data)
     end(&f);
 }
 
+/* VM-036: an event that a VP was given and has not taken yet */
+static void test_pending_event(const void *data)
+{
+    /* #GP with error code 5 */
+    const uint64_t event = 1 | 3 << 1 | 1 << 4 | 13 << 16 | 5ull << 32;
+    uint64_t set[] = {
+        UINT64_MAX, cpu_to_le64(1), cpu_to_le64(0x00010002), 0,
+        cpu_to_le64(event), 0,
+    };
+    uint64_t get[] = { UINT64_MAX, cpu_to_le64(1), cpu_to_le64(0x00010002) };
+    Fixture f;
+
+    if (!begin(&f, data)) {
+        return;
+    }
+    qhv_set_guest_os_id(f.s);
+    g_assert_cmphex(qhv_hcall_mem(f.s, 0, HC_SET_VP_REGISTERS | HC_REPS(1), set,
+                                  sizeof(set), NULL), ==, ST_SUCCESS);
+    save_and_load(&f);
+    cont(&f);
+    g_assert_cmphex(qhv_hcall_mem(f.s, 0, HC_GET_VP_REGISTERS | HC_REPS(1), get,
+                                  sizeof(get), NULL), ==, ST_SUCCESS);
+    g_assert_cmphex(qtest_readq(f.s, QHV_OUT), ==, event);
+    end(&f);
+}
+
 /* hv-passthrough is another set of flags with another QEMU */
 static void test_passthrough(void)
 {
@@ -681,6 +708,7 @@ int main(int argc, char **argv)
         test_reenlightenment);
     add("migration/reenlightenment-off", "NE-023,NE-024",
         test_reenlightenment_off);
+    add("migration/pending-event", "VM-036", test_pending_event);
     qhv_add("migration/passthrough", "", test_passthrough);
     return g_test_run();
 }

@@ -36,6 +36,7 @@ FLAGS = [
     ('hv-reenlightenment', [], ()),
     ('hv-avic', [], ()),
     ('hv-emsr-bitmap', [], ()),
+    ('hv-vp-registers', [], ()),
     ('hv-no-nonarch-coresharing=on', [], ()),
     ('hv-version-id-build=20348,hv-version-id-major=10', [], ()),
     ('hv-enforce-cpuid', [], ()),

@@ -82,11 +82,14 @@
 #define HC_FLUSH_LIST_EX            0x0014
 #define HC_IPI_EX                   0x0015
 #define HC_GET_PARTITION_ID         0x0046
+#define HC_GET_VP_REGISTERS         0x0050
+#define HC_SET_VP_REGISTERS         0x0051
 #define HC_POST_MESSAGE             0x005c
 #define HC_SIGNAL_EVENT             0x005d
 #define HC_POST_DEBUG               0x0069
 #define HC_RETRIEVE_DEBUG           0x006a
 #define HC_RESET_DEBUG              0x006b
+#define HC_START_VP                 0x0099
 #define HC_VP_INDEX_FROM_APIC_ID    0x009a
 #define HC_FLUSH_GPA_SPACE          0x00af
 #define HC_FLUSH_GPA_LIST           0x00b0
@@ -106,11 +109,13 @@
 #define ST_INVALID_PARAMETER        0x05
 #define ST_ACCESS_DENIED            0x06
 #define ST_INVALID_PARTITION_ID     0x0d
+#define ST_INVALID_VP_INDEX         0x0e
 #define ST_INVALID_PORT_ID          0x11
 #define ST_INVALID_CONNECTION_ID    0x12
 #define ST_INSUFFICIENT_BUFFERS     0x13
 #define ST_INVALID_VP_STATE         0x15
 #define ST_INVALID_SYNIC_STATE      0x18
+#define ST_INVALID_REGISTER_VALUE   0x50
 
 /* A hypercall that raised #UD rather than return a status */
 #define QHV_UD                      0xffff
