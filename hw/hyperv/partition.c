@@ -88,7 +88,7 @@ bool hv_partition_write_denied(HvPartition *p, hwaddr gpa)
 {
     unsigned i;
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < p->nr_vtls; i++) {
         if (hv_overlay_write_denied(&p->vtl[i].hypercall_page, gpa) ||
             hv_overlay_write_denied(&p->vtl[i].reference_tsc_page, gpa)) {
             return true;
@@ -108,7 +108,7 @@ bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
 {
     unsigned i, j;
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < p->nr_vtls; i++) {
         if (hv_overlay_covers(&p->vtl[i].hypercall_page, gpa) ||
             hv_overlay_covers(&p->vtl[i].reference_tsc_page, gpa)) {
             return true;
@@ -129,7 +129,7 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
     HvPartition *p = HV_PARTITION(obj);
     unsigned i;
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < p->nr_vtls; i++) {
         hv_partition_set_guest_os_id(p, i, 0);
         hv_partition_set_hypercall(p, i, 0);
         hv_partition_set_reference_tsc(p, i, 0);
@@ -160,7 +160,7 @@ static void hv_partition_vm_state_change(void *opaque, bool running,
         hv_reftime_stop(p);
         return;
     }
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < p->nr_vtls; i++) {
         if (p->vtl[i].reference_tsc & HV_OVERLAY_ENABLE) {
             hv_partition_set_reference_tsc(p, i, p->vtl[i].reference_tsc);
         }
@@ -173,7 +173,7 @@ static void hv_partition_realize(DeviceState *dev, Error **errp)
     HvPartition *p = HV_PARTITION(dev);
     unsigned i;
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < p->nr_vtls; i++) {
         g_autofree char *hcall = g_strdup_printf("hv-hypercall-page.%u", i);
         g_autofree char *tsc = g_strdup_printf("hv-reference-tsc-page.%u", i);
 
@@ -300,12 +300,14 @@ static void hv_partition_register_types(void)
 
 type_init(hv_partition_register_types)
 
-HvPartition *hv_partition_create(const HvPortOps *ops, Error **errp)
+HvPartition *hv_partition_create(const HvPortOps *ops, unsigned nr_vtls,
+                                 Error **errp)
 {
     MachineState *ms = MACHINE(qdev_get_machine());
     HvPartition *p = HV_PARTITION(object_new(TYPE_HV_PARTITION));
 
     p->ops = ops;
+    p->nr_vtls = nr_vtls;
     p->nr_vps = ms->smp.max_cpus;
     p->vps = g_new0(HvVp *, p->nr_vps);
     object_property_add_child(OBJECT(ms), "hv-partition", OBJECT(p));

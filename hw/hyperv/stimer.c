@@ -166,7 +166,7 @@ void hv_stimer_check(HvVp *vp)
 
     hv_vp_lock(vp);
     vp->timer_awaited = 0;
-    for (vtl = 0; vtl < HV_NUM_VTLS; vtl++) {
+    for (vtl = 0; vtl < vp->partition->nr_vtls; vtl++) {
         for (i = 0; i < HV_STIMERS; i++) {
             hv_stimer_run(&vp->vtl[vtl].stimer[i], false);
         }

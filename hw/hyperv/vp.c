@@ -118,7 +118,7 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
     HvVp *vp = HV_VP(obj);
     unsigned i;
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
         HvVtl *vtl = &vp->vtl[i];
 
         hv_stimer_reset(vtl);
@@ -127,6 +127,7 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
         hv_overlay_clear(&vtl->vp_assist_page);
         vtl->eoi_assist_armed = false;
     }
+    vp->active_vtl = 0;
     vp->idle = false;
     vp->pending_event = 0;
     vp->loaded = false;
@@ -183,7 +184,7 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
     if (vp->pending_event && vp->partition->ops->load_pending_event) {
         vp->partition->ops->load_pending_event(vp);
     }
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
         hv_stimer_load(&vp->vtl[i], vp->loaded_timers);
     }
     hv_vp_reenlighten(vp);
@@ -290,7 +291,7 @@ static void hv_vp_realize(DeviceState *dev, Error **errp)
     HvVp *vp = HV_VP(dev);
     unsigned i;
 
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
         HvVtl *vtl = &vp->vtl[i];
         g_autofree char *name = g_strdup_printf("hv-vp-assist-page-%u.%u",
                                                 vp->index, i);
@@ -322,7 +323,7 @@ static void hv_vp_unrealize(DeviceState *dev)
     vmstate_unregister(VMSTATE_IF(vp), &vmstate_hv_vp, vp);
     qemu_del_vm_change_state_handler(vp->vmstate_change);
     resettable_reset(OBJECT(vp), RESET_TYPE_COLD);
-    for (i = 0; i < HV_NUM_VTLS; i++) {
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
         hv_stimer_unrealize(&vp->vtl[i]);
         hv_synic_unrealize(&vp->vtl[i]);
     }

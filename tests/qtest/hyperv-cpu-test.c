@@ -335,6 +335,8 @@ static void test_refused(void)
                    "x-hv-synic-kvm-only");
     assert_refused(",hv-no-such-flag=on", "hv-no-such-flag");
     assert_refused(",hv-time=maybe", "hv-time");
+    assert_refused(",hv-vsm", "(hv-vsm) is not available with this accelerator: "
+                   "it is implemented on TCG only");
 }
 
 static void assert_not_added(QTestState *s, const char *command)

@@ -21,8 +21,11 @@
 #include "hw/hyperv/tlfs.h"
 #include "qom/object.h"
 
-/* Virtual trust levels that are implemented; VTL 0 is the only one so far */
-#define HV_NUM_VTLS 1
+/*
+ * Virtual trust levels that there is room for.  A partition has the first
+ * HvPartition.nr_vtls of them.
+ */
+#define HV_NUM_VTLS 3
 
 #define TYPE_HV_PARTITION "hv-partition"
 OBJECT_DECLARE_SIMPLE_TYPE(HvPartition, HV_PARTITION)
@@ -46,14 +49,16 @@ typedef struct HvGvaRange {
  * TSC: the guest's TSC runs from reference time
  * REGISTERS: all VPs can be stopped between two instructions, and have their
  *            registers read and written
+ * VSM: a VP can have more than one virtual trust level
  */
 #define HV_PORT_APIC    (1u << 0)
 #define HV_PORT_FLUSH   (1u << 1)
 #define HV_PORT_NESTED  (1u << 2)
 #define HV_PORT_TSC     (1u << 3)
 #define HV_PORT_REGISTERS (1u << 4)
+#define HV_PORT_VSM     (1u << 5)
 #define HV_PORT_ALL     (HV_PORT_APIC | HV_PORT_FLUSH | HV_PORT_NESTED | \
-                         HV_PORT_TSC | HV_PORT_REGISTERS)
+                         HV_PORT_TSC | HV_PORT_REGISTERS | HV_PORT_VSM)
 
 /**
  * HvPortOps: what an accelerator supplies
@@ -158,6 +163,7 @@ struct HvVtl {
  *        lock may be held when it is taken, but is not taken while it is held.
  * @vectors: to be asserted when @lock is released
  * @assert_queued: the VP's own thread will do so
+ * @active_vtl: the trust level that runs; changed by hv_vtl_enter() only
  */
 struct HvVp {
     DeviceState parent_obj;
@@ -172,6 +178,7 @@ struct HvVp {
     bool assert_queued;
 
     HvVtl vtl[HV_NUM_VTLS];
+    unsigned active_vtl;
 
     /*
      * How long before a timer is due a halted VP is woken for it, in
@@ -245,6 +252,7 @@ typedef struct HvPartitionVtl {
  * @cpuid, @cpuid_vs: registers EAX, EBX, ECX, EDX of the hypervisor's leaves;
  *                    constant once the first VP exists (TLFS 4.2)
  * @enforce_cpuid: refuse what leaf 4 does not recommend
+ * @nr_vtls: virtual trust levels that each VP may have: 1, or 2 with hv-vsm
  * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
  *              came from elsewhere
  * @hypercall_io: the I/O port of hypercalls, see ioport.c
@@ -254,6 +262,7 @@ struct HvPartition {
 
     const HvPortOps *ops;
     QemuMutex lock;
+    unsigned nr_vtls;
 
     uint32_t cpuid[HV_CPUID_LEAVES][4];
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
@@ -302,8 +311,10 @@ HvPartition *hv_partition_get(void);
 
 /**
  * hv_partition_create: make the partition, a child of the machine
+ * @nr_vtls: virtual trust levels that it may have, at most HV_NUM_VTLS
  */
-HvPartition *hv_partition_create(const HvPortOps *ops, Error **errp);
+HvPartition *hv_partition_create(const HvPortOps *ops, unsigned nr_vtls,
+                                 Error **errp);
 
 /**
  * hv_partition_vp: find a VP

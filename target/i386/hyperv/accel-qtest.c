@@ -460,7 +460,7 @@ static void hv_qtest_regs_changed(HvVp *vp)
 
 const HvPortOps hv_port_qtest = {
     .name = "qtest",
-    .caps = HV_PORT_ALL,
+    .caps = HV_PORT_ALL & ~HV_PORT_VSM,
     .init = hv_qtest_init,
     .assert_vector = hv_assert_vector,
     .flush_tlb = hv_qtest_flush_tlb,

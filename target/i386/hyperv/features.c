@@ -246,6 +246,14 @@ static const HvFeature hv_features[] = {
         .requires = FEAT_BIT(VPINDEX),
         .emulation_only = true,
     },
+    [HYPERV_FEAT_VSM] = {
+        .prop = "hv-vsm",
+        .desc = "virtual secure mode",
+        .grants = { HV_RIGHT(FEATURES, EBX, 16) },
+        .needs = HV_PORT_VSM,
+        .requires = FEAT_BIT(VP_REGISTERS) | FEAT_BIT(SYNIC) | FEAT_BIT(VAPIC),
+        .emulation_only = true,
+    },
 };
 
 /* What Hyper-V itself says; more than a machine on TCG has */
@@ -266,7 +274,7 @@ static const char *hv_lacking(unsigned caps)
     if (caps & HV_PORT_NESTED) {
         return "the kernel runs nested guests by itself";
     }
-    if (caps & HV_PORT_REGISTERS) {
+    if (caps & (HV_PORT_REGISTERS | HV_PORT_VSM)) {
         return "it is implemented on TCG only";
     }
     return "the kernel takes no change of CPUID from a running guest";

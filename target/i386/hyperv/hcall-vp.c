@@ -199,7 +199,7 @@ static uint16_t hv_start_vp(HvHypercall *hc, HvVp *vp)
 uint16_t hv_hc_start_vp(HvHypercall *hc)
 {
     /* TargetVtl is a HV_VTL, the padding is reserved */
-    if (hc->in[12] >= HV_NUM_VTLS || hc->in[13] || hc->in[14] || hc->in[15]) {
+    if (hc->in[12] || hc->in[13] || hc->in[14] || hc->in[15]) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     return hv_hc_on_vp(hc, false, hv_start_vp);

@@ -229,6 +229,29 @@ static inline bool hv_canonical(CPUX86State *env, uint64_t addr)
     return sext == 0 || sext == -1;
 }
 
+/* vtl.c */
+
+/* HV_VP_VTL_CONTROL.EntryReason (TLFS 15.12) */
+typedef enum HvVtlEntry {
+    HV_VTL_ENTRY_CALL = 1,
+    HV_VTL_ENTRY_INTERRUPT = 2,
+    HV_VTL_ENTRY_INTERCEPT = 3,
+} HvVtlEntry;
+
+/**
+ * hv_vtl_enter: have a higher trust level of a VP run from its next
+ * instruction on
+ * @vtl: is above the active one, and enabled on this VP
+ *
+ * Switches the private state.  What the active trust level has is kept as it
+ * is: its RIP is where it goes on.
+ *
+ * Returns: false if that trust level is not enabled.  Context: the VP's own
+ * thread, between two instructions as far as @cpu's state says.  The caller
+ * goes back to the CPU loop.
+ */
+bool hv_vtl_enter(X86CPU *cpu, unsigned vtl, HvVtlEntry reason);
+
 /* hcall-vp.c */
 
 /* There is one partition, so any number that is neither 0 nor SELF will do */
@@ -246,7 +269,7 @@ static inline bool hv_input_vtl_valid(uint8_t vtl)
 {
     return !(vtl & HV_INPUT_VTL_RSVD_MASK) &&
            (!(vtl & HV_INPUT_VTL_USE_TARGET) ||
-            (vtl & HV_INPUT_VTL_TARGET_MASK) < HV_NUM_VTLS);
+            (vtl & HV_INPUT_VTL_TARGET_MASK) == 0);
 }
 
 /**

@@ -60,7 +60,9 @@ static HvPartition *hv_make_partition(X86CPU *cpu, const HvPortOps *port,
             return NULL;
         }
     }
-    p = hv_partition_create(port, errp);
+    p = hv_partition_create(port,
+                            hyperv_feat_enabled(cpu, HYPERV_FEAT_VSM) ? 2 : 1,
+                            errp);
     if (!p) {
         return NULL;
     }
