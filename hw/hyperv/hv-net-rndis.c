@@ -40,7 +40,8 @@ void hv_net_rndis_reset(HvNet *s)
 
 static bool hv_net_link_down(HvNet *s)
 {
-    return qemu_get_queue(s->nic)->link_down;
+    return qemu_get_queue(s->nic)->link_down ||
+           DEVICE(s)->pending_deleted_event;
 }
 
 /* --- Objects ------------------------------------------------------------ */

@@ -933,23 +933,26 @@ static void test_send_pressure(void)
     net_stop(n);
 }
 
+static void assert_indicated(Net *n, uint32_t status)
+{
+    Frame *f = guest_recv(n);
+
+    g_assert_cmpint(f->channel, ==, NVSP_CHANNEL_CONTROL);
+    g_assert_cmpint(get32(f->data), ==, RNDIS_MSG_INDICATE);
+    g_assert_cmphex(get32(f->data + 8), ==, status);
+    complete(n, f->tid);
+    frame_free(f);
+}
+
 static void test_link(void)
 {
     Net *n = net_ready(0);
 
     for (unsigned up = 0; up < 2; up++) {
-        Frame *f;
-
         qtest_qmp_assert_success(n->s, "{ 'execute': 'set_link', 'arguments':"
                                  " { 'name': 'nic', 'up': %i } }", up);
-        f = guest_recv(n);
-        g_assert_cmpint(f->channel, ==, NVSP_CHANNEL_CONTROL);
-        g_assert_cmpint(get32(f->data), ==, RNDIS_MSG_INDICATE);
-        g_assert_cmphex(get32(f->data + 8), ==,
-                        up ? RNDIS_STATUS_MEDIA_CONNECT :
-                             RNDIS_STATUS_MEDIA_DISCONNECT);
-        complete(n, f->tid);
-        frame_free(f);
+        assert_indicated(n, up ? RNDIS_STATUS_MEDIA_CONNECT :
+                                 RNDIS_STATUS_MEDIA_DISCONNECT);
     }
     net_stop(n);
 }
@@ -1186,14 +1189,22 @@ static void test_cycles(void)
     net_stop(n);
 }
 
+/* The card goes when the guest has sent nothing for a while */
 static void test_hotplug(void)
 {
     Net *n = net_ready(0);
     QVmbusOffer *offer = n->c->offer;
+    QVmbusMsg m;
     uint8_t frame[60];
 
     for (unsigned i = 0; i < 3; i++) {
         qtest_qmp_device_del_send(n->s, "nic");
+        assert_indicated(n, RNDIS_STATUS_MEDIA_DISCONNECT);
+        qtest_clock_step(n->s, 150 * 1000000);
+        guest_send(n, frame, make_frame(frame, peer_mac, mac, 60, i), NULL, 0);
+        qtest_clock_step(n->s, 150 * 1000000);
+        g_assert_false(qvmbus_poll(n->b, n->b->contact_vp, QVMBUS_SINT, &m));
+        qtest_clock_step(n->s, 200 * 1000000);
         qvmbus_wait_rescind(offer);
         net_close(n);
         qvmbus_release(offer);

@@ -708,19 +708,30 @@ static const TypeInfo vmbus_type_info = {
 
 /* The bridge */
 
+void vmbus_device_withdraw(VMBusDevice *vdev)
+{
+    VMBus *vmbus = vdev->channels[0].vmbus;
+    unsigned i;
+
+    for (i = vdev->num_channels; i-- > 0;) {
+        vmbus_server_withdraw(&vmbus->server, &vdev->channels[i].offer);
+    }
+    /* The caller may be the device: it goes later */
+    vmbus_resched(vmbus);
+}
+
 static void vmbus_bridge_unplug_request(HotplugHandler *handler,
                                         DeviceState *dev, Error **errp)
 {
     VMBusBridge *bridge = VMBUS_BRIDGE(handler);
     VMBusDevice *vdev = VMBUS_DEVICE(dev);
-    unsigned i;
+    VMBusDeviceClass *vdc = VMBUS_DEVICE_GET_CLASS(vdev);
 
     dev->pending_deleted_event = true;
-    for (i = vdev->num_channels; i-- > 0;) {
-        vmbus_server_withdraw(&bridge->bus->server, &vdev->channels[i].offer);
+    if (!vdc->prepare_unplug || vdc->prepare_unplug(vdev)) {
+        vmbus_device_withdraw(vdev);
+        vmbus_finish_unplug(bridge->bus);
     }
-    vmbus_finish_unplug(bridge->bus);
-    vmbus_resched(bridge->bus);
 }
 
 static void vmbus_bridge_unplug(HotplugHandler *handler, DeviceState *dev,

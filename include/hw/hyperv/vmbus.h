@@ -60,6 +60,10 @@ typedef void(*VMBusChannelNotifyCb)(struct VMBusChannel *chan);
  *                 before the next @open_channel.  Context: as @open_channel.
  * @chan_notify_cb: the guest wrote packets, or read some while one of ours did
  *                  not fit.  Context: the channel's AioContext.
+ * @prepare_unplug: optional; get the guest ready to lose the device.  Returns:
+ *                  whether it may lose it at once; if not, the device calls
+ *                  vmbus_device_withdraw() when it may.  Context: main loop, big
+ *                  QEMU lock held.
  *
  * A class that has a DeviceClass.vmsd, which includes vmstate_vmbus_dev, finds
  * its channels open after a migration.  For any other one the guest sees its
@@ -81,6 +85,7 @@ struct VMBusDeviceClass {
     int (*open_channel)(VMBusChannel *chan);
     void (*close_channel)(VMBusChannel *chan);
     VMBusChannelNotifyCb chan_notify_cb;
+    bool (*prepare_unplug)(VMBusDevice *vdev);
 };
 
 struct VMBusDevice {
@@ -172,6 +177,13 @@ AioContext *vmbus_channel_aio_context(VMBusChannel *chan);
  * Returns: 0, or -EINVAL if @n is too large
  */
 int vmbus_device_offer_subchannels(VMBusDevice *vdev, unsigned n);
+
+/**
+ * vmbus_device_withdraw: take the device from the guest, in order to unplug it
+ *
+ * Context: main loop, big QEMU lock held.
+ */
+void vmbus_device_withdraw(VMBusDevice *vdev);
 
 /**
  * vmbus_channel_notify_host: have @chan_notify_cb called as if the guest had
