@@ -64,12 +64,6 @@ static void hv_stimer_next_period(HvStimer *t, uint64_t now)
     uint64_t next = t->exp_time + period;
     uint64_t when;
 
-    if (next < t->exp_time) {
-        /* the sum wrapped: not in this machine's life */
-        t->exp_time = UINT64_MAX;
-        timer_del(&t->timer);
-        return;
-    }
     if (next <= now &&
         ((t->config & HV_STIMER_LAZY) || period < HV_STIMER_MIN_PERIOD ||
          (now - next) / period >= HV_STIMER_MAX_CATCH_UP)) {

@@ -149,7 +149,6 @@ static void hv_vp_post_saved(HvVp *vp)
                                         HV_STIMER_SINT_MASK);
         }
     }
-    vp->nr_saved = 0;
     hv_vp_unlock(vp);
 }
 

@@ -22,7 +22,7 @@
 /* More ranges than this are not worth flushing one by one */
 #define HV_FLUSH_MAX_RANGES HV_TLB_PENDING_MAX
 
-/* Nor is a range of more pages */
+/* Nor is a range of more pages, and hence no large one */
 #define HV_FLUSH_MAX_PAGES 64
 
 /* Check AddressSpace and Flags at the head of all four calls */
@@ -84,23 +84,16 @@ static void hv_flush(HvHypercall *hc, const unsigned long *vps,
     vp->partition->ops->flush_tlb(vp, vps, ranges, nr);
 }
 
-static HvGvaRange hv_flush_range(uint64_t element, bool extended)
+/* Returns: false if it is larger than is worth flushing by itself */
+static bool hv_flush_range(uint64_t element, bool extended, HvGvaRange *r)
 {
-    HvGvaRange r;
+    uint64_t extra = element & (extended ? HV_GVA_RANGE_EX_COUNT_MASK :
+                                           HV_PAGE_SIZE - 1);
 
-    if (extended && (element & HV_GVA_RANGE_EX_LARGE)) {
-        uint64_t size = element & HV_GVA_RANGE_EX_1GB ? 1 << 30 : 2 << 20;
-
-        r.gva = element & ~(size - 1);
-        r.len = size * ((element & HV_GVA_RANGE_EX_COUNT_MASK) + 1);
-    } else {
-        uint64_t extra = extended ? element & HV_GVA_RANGE_EX_COUNT_MASK :
-                                    element & (HV_PAGE_SIZE - 1);
-
-        r.gva = element & ~(uint64_t)(HV_PAGE_SIZE - 1);
-        r.len = HV_PAGE_SIZE * (extra + 1);
-    }
-    return r;
+    r->gva = element & ~(uint64_t)(HV_PAGE_SIZE - 1);
+    r->len = HV_PAGE_SIZE * (extra + 1);
+    return extra < HV_FLUSH_MAX_PAGES &&
+           !(extended && (element & HV_GVA_RANGE_EX_LARGE));
 }
 
 static void hv_flush_list(HvHypercall *hc, const unsigned long *vps)
@@ -114,9 +107,8 @@ static void hv_flush_list(HvHypercall *hc, const unsigned long *vps)
         nr = 0;
     }
     for (i = 0; i < nr; i++) {
-        ranges[i] = hv_flush_range(ldq_le_p(list + (hc->rep_start + i) * 8),
-                                   extended);
-        if (ranges[i].len > HV_FLUSH_MAX_PAGES * HV_PAGE_SIZE) {
+        if (!hv_flush_range(ldq_le_p(list + (hc->rep_start + i) * 8), extended,
+                            &ranges[i])) {
             nr = 0;
         }
     }
