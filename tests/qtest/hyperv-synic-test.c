@@ -247,6 +247,33 @@ static void test_retry(void)
     qtest_quit(s);
 }
 
+/* A full slot is looked at less and less often, but at least each second */
+static void test_retry_backoff(void)
+{
+    static const unsigned looks_ms[] = { 1, 3, 7, 15, 31, 63, 127, 255, 511,
+                                         1023, 2023, 3023, 4023 };
+    QTestState *s = start(1, 2, SINT_AUTO_EOI | 0x40);
+    unsigned i;
+
+    g_assert_true(qhv_route_new(s, 0, 0, 2));
+    g_assert_true(qhv_route_new(s, 1, 0, 2));
+    for (i = 0; i < ARRAY_SIZE(looks_ms); i++) {
+        unsigned before = i ? looks_ms[i - 1] : 0;
+
+        g_assert_cmpint(qhv_route_post(s, 0, 1, 8, 0), ==, 0);
+        g_assert_cmpint(qhv_route_post(s, 1, 2, 8, 1), ==, 0);
+        /* emptied behind one look, it is seen by the next and not before */
+        qtest_clock_step(s, before * 1000000ull + 1);
+        qhv_message_done(s, 0, 2);
+        qtest_clock_step(s, (looks_ms[i] - before) * 1000000ull - 2);
+        g_assert_cmphex(qhv_message_type(s, 0, 2), ==, 0);
+        qtest_clock_step(s, 1);
+        assert_message(s, 0, 2, 1, 2, 8, 1, false);
+        qhv_message_done(s, 0, 2);
+    }
+    qtest_quit(s);
+}
+
 /* SY-014: no EOM is needed if nothing was pending */
 static void test_no_eom(void)
 {
@@ -727,6 +754,33 @@ static void test_eoi_assist(void)
     qhv_set(s, 0, MSR_ICR, 0x44050);
     g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
     qhv_eoi(s, 0);
+
+    /* it comes while an interrupt is in service that was taken without it */
+    qhv_set(s, 0, MSR_ICR, 0x44050);
+    g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
+    qhv_set(s, 0, MSR_VP_ASSIST_PAGE, QHV_ASSIST | 1);
+    g_assert_cmphex(assist(s), ==, 0);
+    g_assert_true(qhv_isr(s, 0, 0x50));
+    qhv_eoi(s, 0);
+
+    /* it moves while the bit is set, which counts at the new place */
+    qhv_set(s, 0, MSR_ICR, 0x44050);
+    g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
+    qhv_set(s, 0, MSR_VP_ASSIST_PAGE, QHV_HCALL | 1);
+    g_assert_cmphex(qtest_readl(s, QHV_HCALL), ==, 1);
+    g_assert_true(qhv_isr(s, 0, 0x50));
+    qtest_writel(s, QHV_HCALL, 0);
+    g_assert_false(qhv_isr(s, 0, 0x50));
+
+    /* a reset ends it all: nothing is owed to the interrupt that follows */
+    qhv_set(s, 0, MSR_ICR, 0x44050);
+    g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
+    g_assert_cmphex(qtest_readl(s, QHV_HCALL), ==, 1);
+    qtest_system_reset(s);
+    qhv_setup_apic(s, 1);
+    qhv_set(s, 0, MSR_ICR, 0x44051);
+    g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x51);
+    g_assert_true(qhv_isr(s, 0, 0x51));
     qtest_quit(s);
 }
 
@@ -832,6 +886,7 @@ int main(int argc, char **argv)
     qhv_add_row("synic/queue", "post", "SY-012",
                 GUINT_TO_POINTER(BY_POST), test_queue);
     qhv_add("synic/retry", "SY-017", test_retry);
+    qhv_add("synic/retry-backoff", "SY-017", test_retry_backoff);
     qhv_add("synic/no-eom", "SY-014,SY-015", test_no_eom);
     qhv_add("synic/eom", "SY-013,MS-020", test_eom);
     qhv_add("synic/masked", "SY-010,SY-016", test_masked);
@@ -850,7 +905,7 @@ int main(int argc, char **argv)
     qhv_add("synic/signal-event", "HC-021,PC-022,PC-023,PC-024,PC-026",
             test_signal_event);
     qhv_add("synic/eoi-assist",
-            "VA-001,VA-002,VA-003,VA-004,VA-005,VA-006,VA-011,VA-017",
+            "VA-001,VA-002,VA-003,VA-004,VA-005,VA-006,VA-010,VA-011,VA-017",
             test_eoi_assist);
     qhv_add("synic/eoi-assist-message", "VA-004", test_eoi_assist_message);
     qhv_add("synic/fuzz", "SY-034,HC-075", test_fuzz);

@@ -169,8 +169,9 @@ static bool hv_wr_vp_assist(HvVtl *vtl, unsigned i, uint64_t val)
     if (cpu->apic_state) {
         hv_apic_sync(APIC_COMMON(cpu->apic_state));
     }
-    vtl->eoi_assist_armed = false;
-    if ((val & HV_OVERLAY_ENABLE) && !(vtl->vp_assist & HV_OVERLAY_ENABLE)) {
+    if (!(val & HV_OVERLAY_ENABLE)) {
+        vtl->eoi_assist_armed = false;
+    } else if (!(vtl->vp_assist & HV_OVERLAY_ENABLE)) {
         hv_overlay_clear(&vtl->vp_assist_page);
     }
     hv_vp_set_assist(vtl, val);
