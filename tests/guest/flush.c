@@ -249,7 +249,7 @@ static uint64_t flush_by(const struct method *m, uint64_t va)
 }
 
 /*
- * A reader keeps reading a word through a mapping that the boot CPU changes.
+ * A reader keeps reading a word through a mapping that another CPU changes.
  * Every page says in its first word which round it belongs to.  Once a flush
  * has returned, "expected" announces the new round: who sees it and still
  * reads the page of another round has kept a translation too long.
@@ -292,38 +292,59 @@ static bool all_readers_advance(int readers)
     return !stop;
 }
 
-static void watch_rounds(const struct method *m, int rounds, uint64_t pte_flags)
-{
-    uint64_t va = va_alloc(PAGE_SIZE);
-    uint64_t *pages[2] = { page_alloc(), page_alloc() };
-    uint64_t *pte = pte_of(va);
-    int readers = ncpus - 1 < MAX_READERS ? ncpus - 1 : MAX_READERS;
+struct writer {
+    const struct method *m;
+    uint64_t pte_flags;
+    int rounds, readers;
+    uint64_t *pages[2];
+};
 
-    watched = (uint64_t *)va;
+static void watch_init(struct writer *w)
+{
+    watched = (uint64_t *)va_alloc(PAGE_SIZE);
     stop = false;
     expected = 0;
-    pages[0][0] = 0;
-    *pte = (uintptr_t)pages[0] | pte_flags;
-    for (int i = 0; i < readers; i++) {
-        on_cpu_start(cpus[1 + i], reader, (void *)(uintptr_t)i);
-    }
-    for (uint64_t round = 1; round <= rounds && !stop; round++) {
-        uint64_t entry = (uintptr_t)pages[round % 2] | pte_flags;
+    w->pages[0] = page_alloc();
+    w->pages[1] = page_alloc();
+    *pte_of((uintptr_t)watched) = (uintptr_t)w->pages[0] | w->pte_flags;
+}
 
-        pages[round % 2][0] = round;
+static void writer(void *arg)
+{
+    struct writer *w = arg;
+    uint64_t va = (uintptr_t)watched, *pte = pte_of(va);
+
+    for (uint64_t round = 1; round <= w->rounds && !stop; round++) {
+        uint64_t entry = (uintptr_t)w->pages[round % 2] | w->pte_flags;
+
+        w->pages[round % 2][0] = round;
         expected = 0;
         __atomic_store_n(pte, entry, __ATOMIC_SEQ_CST);
-        flush_by(m, va);
+        flush_by(w->m, va);
         expected = round;
         CHECK_EQ(*watched, round, "stale translation on the caller");
         /* Software may find accessed and dirty set, by the readers only */
         CHECK_EQ(*pte & ~0x60ull, entry, "page table entry");
-        if (!all_readers_advance(readers)) {
+        if (!all_readers_advance(w->readers)) {
             break;
         }
     }
     stop = true;
-    for (int i = 0; i < readers; i++) {
+}
+
+static void watch_rounds(const struct method *m, int rounds, uint64_t pte_flags)
+{
+    struct writer w = {
+        .m = m, .pte_flags = pte_flags, .rounds = rounds,
+        .readers = ncpus - 1 < MAX_READERS ? ncpus - 1 : MAX_READERS,
+    };
+
+    watch_init(&w);
+    for (int i = 0; i < w.readers; i++) {
+        on_cpu_start(cpus[1 + i], reader, (void *)(uintptr_t)i);
+    }
+    writer(&w);
+    for (int i = 0; i < w.readers; i++) {
         on_cpu_wait(cpus[1 + i]);
     }
 }
@@ -342,6 +363,19 @@ TEST_ROWS(flush_spinning_vps,
     watch_rounds(m, 8, PTE_P | PTE_W);
 }
 
+/* The boot CPU is a target like any other */
+TEST(flush_from_another_vp, "FL-001,FL-009", .need = NEED_FLUSH, .min_cpus = 2)
+{
+    struct writer w = {
+        .m = methods, .pte_flags = PTE_P | PTE_W, .rounds = 100, .readers = 1,
+    };
+
+    watch_init(&w);
+    on_cpu_start(cpus[1], writer, &w);
+    reader(NULL);
+    on_cpu_wait(cpus[1]);
+}
+
 TEST_ROWS(flush_global_mapping, "FL-015,FL-005", ARRAY_SIZE(methods),
           method_name, .need = NEED_FLUSH)
 {
@@ -358,18 +392,6 @@ TEST_ROWS(flush_global_mapping, "FL-015,FL-005", ARRAY_SIZE(methods),
 }
 
 /* VPs that sleep while the flush happens must not wake up with old entries */
-struct touch {
-    SHARED uint64_t *p;
-    uint64_t seen;
-};
-
-static void touch(void *arg)
-{
-    struct touch *t = arg;
-
-    t->seen = *t->p;
-}
-
 TEST_ROWS(flush_sleeping_vps, "FL-001,FL-002,FL-009,FL-019",
           ARRAY_SIZE(methods), method_name, .need = NEED_FLUSH, .min_cpus = 2)
 {

@@ -152,6 +152,31 @@ static uint64_t l2_call(uint64_t control, const void *in)
     return get64(VMCB_EXITCODE);
 }
 
+/*
+ * VP indexes of the nested guest are its own: whichever it names, its VPs may
+ * have run anywhere.
+ */
+static void direct_flush_elsewhere(uint64_t *in)
+{
+    uint64_t va = va_alloc(PAGE_SIZE);
+    struct touch t = { .p = (uint64_t *)va };
+    uint64_t *old = page_alloc(), *new = page_alloc();
+
+    old[0] = 1;
+    new[0] = 2;
+    map_page(va, (uintptr_t)old, PTE_P | PTE_W);
+    on_cpu(cpus[1], touch, &t);
+    CHECK_EQ(t.seen, 1, "before");
+    *pte_of(va) = (uintptr_t)new | PTE_P | PTE_W;
+    in[1] = 2;          /* all address spaces of VP 0 */
+    in[2] = 1;
+    CHECK_EQ(l2_call(HVCALL_FLUSH_SPACE, in), EXIT_HLT, "of VP 0");
+    CHECK_EQ(get64(VMCB_RAX), HV_SUCCESS, "status");
+    on_cpu(cpus[1], touch, &t);
+    CHECK_EQ(t.seen, 2, "stale translation on another VP");
+    in[1] = 3;
+}
+
 TEST(nested_direct_flush, "NE-013,NE-015",
      .need = { F_HYPERCALL, F_INTR_CTRL, F_NESTED_DIRECT })
 {
@@ -182,6 +207,9 @@ TEST(nested_direct_flush, "NE-013,NE-015",
              "direct, of a wrong shape");
     CHECK_EQ(get64(VMCB_RAX), HV_INVALID_INPUT, "status");
     CHECK_EQ(l2_call(HVCALL_POST_MESSAGE, in), EXIT_VMMCALL, "another call");
+    if (ncpus > 1) {
+        direct_flush_elsewhere(in);
+    }
 
     *lock_count = 1;
     CHECK_EQ(l2_call(HVCALL_FLUSH_SPACE, in), EXIT_HV, "with a locked TLB");

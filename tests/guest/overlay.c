@@ -176,6 +176,16 @@ TEST(overlay_stacked, "HC-075,SY-034", .need = { F_HYPERCALL, F_SYNIC })
     CHECK(is_filled(page, 0x33, PAGE_SIZE), "RAM changed");
 }
 
+/* No other page does: what is nowhere is read and written in vain */
+TEST(overlay_or_nowhere, "")
+{
+    uint64_t va = va_alloc(PAGE_SIZE), v;
+
+    *pte_of(va) = gpa_beyond() / 2 | PTE_P | PTE_W;
+    CHECK_EQ(load64_safe(va, &v), NO_FAULT, "load");
+    CHECK_EQ(store64_safe(va, 1), NO_FAULT, "store");
+}
+
 /* Overlays live in the GPA space, whatever maps them (and however) */
 TEST(overlay_seen_through_any_mapping, "HC-053,HC-054", .need = { F_SYNIC })
 {

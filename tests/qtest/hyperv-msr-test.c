@@ -10,6 +10,8 @@
 #include "qemu/osdep.h"
 #include "libqos/hyperv.h"
 #include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "qobject/qnum.h"
 #include "hyperv-tables.h.inc"
 #include "../conformance/walk.h"
 
@@ -396,6 +398,51 @@ static void test_reset_msr(void)
     qtest_quit(s);
 }
 
+/* The same values in query-hyperv, each under the VP or partition it is of */
+static void test_query(void)
+{
+    QTestState *s = qhv_start(2, QHV_ALL, NULL);
+    QDict *answer, *info;
+    const QListEntry *vp, *msr;
+    unsigned i;
+
+    qhv_set_guest_os_id(s);
+    for (i = 0; i < 2; i++) {
+        qhv_set(s, i, MSR_SINT(2), SINT_MASKED | (0x40 + i));
+        qhv_set(s, i, MSR_STIMER_COUNT(1), 0x1000 + i);
+    }
+    answer = qtest_qmp(s, "{ 'execute': 'query-hyperv' }");
+    info = qdict_get_qdict(answer, "return");
+    vp = qlist_first(qdict_get_qlist(info, "vps"));
+    for (i = 0; i < 3; i++) {
+        QDict *of = i < 2 ? qobject_to(QDict, qlist_entry_obj(vp)) : info;
+        unsigned n = 0;
+
+        QLIST_FOREACH_ENTRY(qdict_get_qlist(of, "msrs"), msr) {
+            QDict *d = qobject_to(QDict, qlist_entry_obj(msr));
+            uint32_t num = qdict_get_int(d, "number");
+            uint64_t val = qnum_get_uint(qobject_to(QNum,
+                                                    qdict_get(d, "value")));
+
+            /* of a VP are index, run time, APIC, SynIC and timers */
+            g_assert_cmpuint(num == MSR_VP_INDEX || num == MSR_VP_RUNTIME ||
+                             (num >= MSR_EOI && num <= MSR_STIMER_COUNT(3)),
+                             ==, i < 2);
+            if (num != MSR_VP_RUNTIME && num != MSR_TIME_REF_COUNT) {
+                g_assert_cmphex(val, ==, qhv_get(s, i % 2, num));
+            }
+            n++;
+        }
+        g_assert_cmpuint(n, >, 10);
+        if (i < 2) {
+            g_assert_cmpuint(qdict_get_int(of, "index"), ==, i);
+            vp = qlist_next(vp);
+        }
+    }
+    qobject_unref(answer);
+    qtest_quit(s);
+}
+
 /* The debugger's registers, with no debugger: plain values, until a reset */
 static void test_syndbg(void)
 {
@@ -632,6 +679,7 @@ int main(int argc, char **argv)
     qhv_add("msr/icr", "MS-015", test_icr);
     qhv_add("msr/eoi-tpr", "MS-014,MS-016,SY-030", test_eoi_tpr);
     qhv_add("msr/reset-msr", "MS-008", test_reset_msr);
+    qhv_add("msr/query", "MS-006", test_query);
     qhv_add("msr/syndbg", "MS-001", test_syndbg);
     qhv_add("msr/crash",
             "CR-002,CR-004,CR-007,CR-008,CR-009,CR-010,CR-011,CR-012",

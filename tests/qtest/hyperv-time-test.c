@@ -596,6 +596,10 @@ static void test_tsc_page(const void *data)
     }
     qhv_set(s, 0, MSR_REFERENCE_TSC, QHV_TSC | 1);
     g_assert_cmphex(qtest_readl(s, QHV_TSC + 4), ==, 0);
+    if (hz == 16384000) {
+        /* 10 MHz divided by it, to the last bit */
+        g_assert_cmphex(qtest_readq(s, QHV_TSC + 8), ==, 10000ull << 50);
+    }
     /* the machine's own timers would make the days to come long ones */
     qtest_qmp_assert_success(s, "{ 'execute': 'stop' }");
     for (i = 0; i < 300; i++) {
@@ -661,7 +665,7 @@ int main(int argc, char **argv)
 {
     static const unsigned khz[] = {
         0, 1000000, 2000000, 2400000, 3300000, 1999999, 2893202, 3333333,
-        10001, 4294967,
+        10001, 16384, 4294967,
     };
     unsigned i;
 

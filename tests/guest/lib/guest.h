@@ -356,6 +356,14 @@ void on_cpu_start(struct cpu *c, void (*fn)(void *), void *arg);
 bool on_cpu_wait(struct cpu *c);
 bool on_cpu(struct cpu *c, void (*fn)(void *), void *arg);
 
+/* For on_cpu(): read a word, and have the translation cached there */
+struct touch {
+    SHARED uint64_t *p;
+    uint64_t seen;
+};
+
+void touch(void *touch);
+
 /* Calls @target, below 64 KiB, in real mode on @c; which exception it raised */
 #define REAL_MODE_OK 0x100
 int in_real_mode(struct cpu *c, uint32_t target, uint32_t eax, uint32_t edx);

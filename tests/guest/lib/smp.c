@@ -161,6 +161,13 @@ bool on_cpu(struct cpu *c, void (*fn)(void *), void *arg)
     return on_cpu_wait(c);
 }
 
+void touch(void *touch)
+{
+    struct touch *t = touch;
+
+    t->seen = *t->p;
+}
+
 int in_real_mode(struct cpu *c, uint32_t target, uint32_t eax, uint32_t edx)
 {
     *low(&t_real_target) = target;
