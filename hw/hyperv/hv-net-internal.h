@@ -63,14 +63,6 @@ struct HvNetClass {
 #define HV_NET_MAX_MULTICAST    64
 
 /*
- * A card is taken from the guest when the guest has sent nothing in so many
- * periods, but after so many at the latest.
- */
-#define HV_NET_UNPLUG_PERIOD_MS 50
-#define HV_NET_UNPLUG_QUIET     4
-#define HV_NET_UNPLUG_PERIODS   60
-
-/*
  * HvNet.next[]: a section is free, or in a queue's batch, or else in a packet
  * that the guest has: then this is the next section of the packet, and the
  * first one is marked.
@@ -166,11 +158,6 @@ typedef struct HvNetParked {
  * @parking: the last of these, while its packet is looked at
  * @rx_blocked: the backend waits for sections or for room in a ring
  * @vnet_hdr_len: of the header that the backend has on each frame, or 0
- * @unplug_timer: pending while the guest has to stop sending, because the card
- *                is to be unplugged; not migrated, since an unplug is not
- * @unplug_periods: for how long
- * @unplug_quiet: since when it has sent nothing
- * @unplug_frames: how many frames it had sent then
  */
 struct HvNet {
     VMBusDevice parent_obj;
@@ -187,10 +174,6 @@ struct HvNet {
     QEMUBH *rx_bh;
     VMChangeStateEntry *vmstate;
     uint32_t vnet_hdr_len;
-    QEMUTimer *unplug_timer;
-    unsigned unplug_periods;
-    unsigned unplug_quiet;
-    uint64_t unplug_frames;
     QSIMPLEQ_HEAD(, HvNetParked) parked;
     unsigned num_parked;
     HvNetParked *parking;

@@ -185,53 +185,6 @@ static NetClientInfo hv_net_info = {
     .query_rx_filter = hv_net_query_rx_filter,
 };
 
-/* --- Unplugging --------------------------------------------------------- */
-
-static void hv_net_unplug_after_period(HvNet *s)
-{
-    timer_mod(s->unplug_timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) +
-                               HV_NET_UNPLUG_PERIOD_MS);
-}
-
-static void hv_net_unplug_timer(void *opaque)
-{
-    HvNet *s = opaque;
-
-    if (s->tx.frames != s->unplug_frames) {
-        s->unplug_frames = s->tx.frames;
-        s->unplug_quiet = 0;
-    } else {
-        s->unplug_quiet++;
-    }
-    if (s->ready && s->unplug_quiet < HV_NET_UNPLUG_QUIET &&
-        ++s->unplug_periods < HV_NET_UNPLUG_PERIODS) {
-        hv_net_indicate_link(s);
-        hv_net_unplug_after_period(s);
-    } else {
-        vmbus_device_withdraw(VMBUS_DEVICE(s));
-    }
-}
-
-/*
- * Linux looks at no completion any more when its card is withdrawn, and then
- * waits for ever for those of the frames that it has sent: pull the cable
- * first, so that it sends none.
- */
-static bool hv_net_prepare_unplug(VMBusDevice *vdev)
-{
-    HvNet *s = HV_NET(vdev);
-
-    if (!s->ready) {
-        return true;
-    }
-    s->unplug_frames = s->tx.frames;
-    s->unplug_quiet = 0;
-    s->unplug_periods = 0;
-    hv_net_indicate_link(s);
-    hv_net_unplug_after_period(s);
-    return false;
-}
-
 /* --- Device ------------------------------------------------------------- */
 
 static void hv_net_vm_state_change(void *opaque, bool running, RunState state)
@@ -271,7 +224,6 @@ static void hv_net_vmdev_realize(VMBusDevice *vdev, Error **errp)
     hv_net_tx_init(s);
     s->rx_bh = qemu_bh_new_guarded(hv_net_rx_bh, s,
                                    &dev->mem_reentrancy_guard);
-    s->unplug_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, hv_net_unplug_timer, s);
     s->vmstate = qdev_add_vm_change_state_handler(dev, hv_net_vm_state_change,
                                                   s);
     hv_net_forget(s);
@@ -282,7 +234,6 @@ static void hv_net_vmdev_unrealize(VMBusDevice *vdev)
     HvNet *s = HV_NET(vdev);
 
     qemu_del_vm_change_state_handler(s->vmstate);
-    timer_free(s->unplug_timer);
     hv_net_forget(s);
     qemu_bh_delete(s->rx_bh);
     /* with what is in the backend's queue */
@@ -297,6 +248,15 @@ static void hv_net_vmdev_unrealize(VMBusDevice *vdev)
 static void hv_net_vmdev_reset(VMBusDevice *vdev)
 {
     hv_net_forget(HV_NET(vdev));
+}
+
+/* Pulls the cable: then the guest sends nothing, for which it would wait */
+static bool hv_net_prepare_unplug(VMBusDevice *vdev)
+{
+    HvNet *s = HV_NET(vdev);
+
+    hv_net_indicate_link(s);
+    return !s->num_parked;
 }
 
 /* Before the bus sees the instance id, by which a guest knows a card again */

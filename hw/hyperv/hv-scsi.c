@@ -102,6 +102,7 @@ struct HvScsiReq {
  * @rescan: the guest has yet to be told that devices came or went; protected
  *          by the lock of channel 0
  * @drained: packets stay in the rings; written under the big lock
+ * @unplugged: the guest finds no devices any more; written under the big lock
  * @resetting: requests that are cancelled now are so by a reset
  * @ctrl: packets for the main loop, protected by @ctrl_lock
  * @ctrl_busy: the main loop is at one of them
@@ -119,6 +120,7 @@ struct HvScsi {
     uint16_t version;
     bool rescan;
     bool drained;
+    bool unplugged;
     bool resetting;
     HvScsiChannel *channels;
 
@@ -380,7 +382,8 @@ static void hv_scsi_execute(HvScsi *s, HvScsiReq *req)
     }
     hv_scsi_sglist_trim(&req->base.sgl, len);
 
-    d = scsi_device_get(&s->bus, srb->path, srb->target, srb->lun);
+    d = qatomic_read(&s->unplugged) ? NULL :
+        scsi_device_get(&s->bus, srb->path, srb->target, srb->lun);
     if (!d || (d->lun != srb->lun && srb->cdb[0] != INQUIRY &&
                srb->cdb[0] != REPORT_LUNS)) {
         hv_scsi_execute_absent(req);
@@ -844,6 +847,25 @@ static void hv_scsi_rescan(HvScsi *s)
     }
 }
 
+/* Linux flushes the caches of its disks when it loses them: take them before */
+static bool hv_scsi_prepare_unplug(VMBusDevice *vdev)
+{
+    HvScsi *s = HV_SCSI(vdev);
+    unsigned i;
+
+    if (!s->unplugged) {
+        qatomic_set(&s->unplugged, true);
+        hv_scsi_rescan(s);
+    }
+    for (i = 0; i < vdev->num_channels; i++) {
+        QEMU_LOCK_GUARD(&s->channels[i].lock);
+        if (!QTAILQ_EMPTY(&s->channels[i].reqs)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void hv_scsi_change(SCSIBus *bus, SCSIDevice *dev, SCSISense sense)
 {
     /* the scan finds the unit attention condition */
@@ -1053,6 +1075,7 @@ static void hv_scsi_class_init(ObjectClass *klass, void *data)
     vdc->open_channel = hv_scsi_open_channel;
     vdc->close_channel = hv_scsi_close_channel;
     vdc->chan_notify_cb = hv_scsi_notify;
+    vdc->prepare_unplug = hv_scsi_prepare_unplug;
     hc->pre_plug = hv_scsi_pre_plug;
     hc->plug = hv_scsi_plug;
     hc->unplug = hv_scsi_unplug;

@@ -544,6 +544,17 @@ static void test_system_reset(void)
     stop(&f);
 }
 
+static void assert_rescan(Fixture *f)
+{
+    QVmbusPacket *a = qvmbus_recv(f->c);
+
+    g_assert_cmpuint(a->type, ==, QVP_INBAND);
+    g_assert_cmpuint(a->len, ==, f->len);
+    g_assert_cmphex(a->transaction_id, ==, 0);
+    g_assert_cmpuint(ldl_le_p(a->data), ==, HV_STOR_ENUMERATE_BUS);
+    qvmbus_packet_free(a);
+}
+
 /* The guest is told to look again when a disk comes or goes. */
 static void test_hotplug(void)
 {
@@ -559,13 +570,7 @@ static void test_hotplug(void)
         qtest_qmp_device_add(f.s, "scsi-hd", "new",
                              "{ 'bus': 'scsi.0', 'drive': 'e' }");
         for (n = 0; n < 2; n++) {
-            QVmbusPacket *a = qvmbus_recv(f.c);
-
-            g_assert_cmpuint(a->type, ==, QVP_INBAND);
-            g_assert_cmpuint(a->len, ==, f.len);
-            g_assert_cmphex(a->transaction_id, ==, 0);
-            g_assert_cmpuint(ldl_le_p(a->data), ==, HV_STOR_ENUMERATE_BUS);
-            qvmbus_packet_free(a);
+            assert_rescan(&f);
             attend(&f);
             p = simple(INQUIRY);
             p.srb.lun = 1;
@@ -582,6 +587,33 @@ static void test_hotplug(void)
         }
     }
     stop(&f);
+}
+
+/* Before the controller goes, the guest loses the disks on it */
+static void test_unplug(void)
+{
+    HvStorPacket p = simple(TEST_UNIT_READY);
+    QVmbusOffer *offer;
+    QVmbusMsg m;
+    Fixture f;
+
+    start(&f, "", MEDIUM, "");
+    ready(&f);
+    offer = f.c->offer;
+    qtest_qmp_device_del_send(f.s, "scsi");
+    assert_rescan(&f);
+    qtest_clock_step(f.s, 150 * 1000000);
+    g_assert_cmphex(execute(&f, &p, 0), ==, HV_SRB_STATUS_INVALID_LUN);
+    qtest_clock_step(f.s, 150 * 1000000);
+    g_assert_false(qvmbus_poll(f.b, f.b->contact_vp, QVMBUS_SINT, &m));
+    qtest_clock_step(f.s, 200 * 1000000);
+    qvmbus_wait_rescind(offer);
+    qvmbus_close(f.c);
+    qvmbus_release(offer);
+    qtest_qmp_eventwait(f.s, "DEVICE_DELETED");
+    qvmbus_free(f.b);
+    qtest_quit(f.s);
+    g_free(f.extra);
 }
 
 static void run_to(Fixture *f, const char *command, const char *status)
@@ -687,6 +719,7 @@ int main(int argc, char **argv)
                         test_reset);
     qtest_add_func("/hyperv/scsi/system-reset", test_system_reset);
     qtest_add_func("/hyperv/scsi/hotplug", test_hotplug);
+    qtest_add_func("/hyperv/scsi/unplug", test_unplug);
     qtest_add_func("/hyperv/scsi/errors/write", test_errors);
     qtest_add_func("/hyperv/scsi/errors/read", test_read_error);
     return g_test_run();

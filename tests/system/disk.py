@@ -86,5 +86,31 @@ def root():
                 judge(v)
 
 
+def unplug():
+    """The whole controller, while its disk is read and written."""
+    with tempfile.TemporaryDirectory(prefix='hv-disk-') as folder:
+        with vm.VM(args=scsi(vm.image(folder, 64, 'raw'))) as v:
+            for what in 'idle', 'under load':
+                with tap.case(f'unplugged {what}, and plugged again'):
+                    appears(v, 'sda')
+                    if what != 'idle':
+                        for how in ('if=/dev/sda of=/dev/null iflag=direct',
+                                    'if=/dev/zero of=/dev/sda oflag=direct'):
+                            v.out(f'(dd bs=64k {how} 2> /dev/null &)')
+                    v.qmp('device_del', id='scsi')
+                    v.event('DEVICE_DELETED',
+                            lambda d: d.get('device') == 'scsi')
+                    v.out('while [ -b /dev/sda ]; do sleep 0.1; done')
+                    v.qmp('device_add', driver='hv-scsi', id='scsi')
+                    v.qmp('device_add', driver='scsi-hd', bus='scsi.0',
+                          drive='disk')
+            appears(v, 'sda')
+
+
+def disks():
+    root()
+    unplug()
+
+
 if __name__ == '__main__':
-    tap.main(root)
+    tap.main(disks)

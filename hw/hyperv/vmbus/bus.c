@@ -220,6 +220,61 @@ static void vmbus_finish_unplug(VMBus *vmbus)
     }
 }
 
+static void vmbus_device_withdraw(VMBusDevice *vdev)
+{
+    VMBus *vmbus = vdev->channels[0].vmbus;
+    unsigned i;
+
+    for (i = vdev->num_channels; i-- > 0;) {
+        vmbus_server_withdraw(&vmbus->server, &vdev->channels[i].offer);
+    }
+    vmbus_finish_unplug(vmbus);
+    vmbus_resched(vmbus);
+}
+
+/* Another value if the guest has sent something */
+static uint32_t vmbus_device_read_position(VMBusDevice *vdev)
+{
+    uint32_t sum = 0;
+    unsigned i;
+
+    for (i = 0; i < vdev->num_channels; i++) {
+        if (vdev->channels[i].is_open) {
+            sum += qatomic_read(&vdev->channels[i].recv.read);
+        }
+    }
+    return sum;
+}
+
+/*
+ * Linux looks at no packet any more when a device is rescinded, and waits for
+ * ever for answers that it has not had.  So a device is withdrawn only when it
+ * has been quiet for VMBUS_UNPLUG_QUIET periods, if the guest leaves it alone.
+ */
+static void vmbus_device_unplug(void *opaque)
+{
+    VMBusDevice *vdev = opaque;
+    VMBusDeviceClass *vdc = VMBUS_DEVICE_GET_CLASS(vdev);
+    uint32_t read = vmbus_device_read_position(vdev);
+
+    if (!vdc->prepare_unplug || !vdev->channels[0].is_open ||
+        vdev->unplug_periods == VMBUS_UNPLUG_PERIODS) {
+        vmbus_device_withdraw(vdev);
+        return;
+    }
+    if (!vdc->prepare_unplug(vdev) || !vdev->unplug_periods ||
+        read != vdev->unplug_read) {
+        vdev->unplug_read = read;
+        vdev->unplug_quiet = 0;
+    } else if (++vdev->unplug_quiet == VMBUS_UNPLUG_QUIET) {
+        vmbus_device_withdraw(vdev);
+        return;
+    }
+    vdev->unplug_periods++;
+    timer_mod(vdev->unplug_timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) +
+                                  VMBUS_UNPLUG_PERIOD_MS);
+}
+
 static void vmbus_offer_subchannels(VMBus *vmbus)
 {
     BusChild *child;
@@ -508,6 +563,8 @@ static void vmbus_dev_realize(DeviceState *dev, Error **errp)
             goto fail;
         }
     }
+    vdev->unplug_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, vmbus_device_unplug,
+                                      vdev);
     vmbus_server_offer(&vmbus->server, &vdev->channels[0].offer);
     vmbus_resched(vmbus);
     return;
@@ -522,6 +579,7 @@ static void vmbus_dev_unrealize(DeviceState *dev)
     VMBusDeviceClass *vdc = VMBUS_DEVICE_GET_CLASS(vdev);
     unsigned i;
 
+    timer_free(vdev->unplug_timer);
     for (i = vdev->num_channels; i-- > 0;) {
         vmbus_channel_shut(&vdev->channels[i]);
     }
@@ -708,30 +766,14 @@ static const TypeInfo vmbus_type_info = {
 
 /* The bridge */
 
-void vmbus_device_withdraw(VMBusDevice *vdev)
-{
-    VMBus *vmbus = vdev->channels[0].vmbus;
-    unsigned i;
-
-    for (i = vdev->num_channels; i-- > 0;) {
-        vmbus_server_withdraw(&vmbus->server, &vdev->channels[i].offer);
-    }
-    /* The caller may be the device: it goes later */
-    vmbus_resched(vmbus);
-}
-
 static void vmbus_bridge_unplug_request(HotplugHandler *handler,
                                         DeviceState *dev, Error **errp)
 {
-    VMBusBridge *bridge = VMBUS_BRIDGE(handler);
     VMBusDevice *vdev = VMBUS_DEVICE(dev);
-    VMBusDeviceClass *vdc = VMBUS_DEVICE_GET_CLASS(vdev);
 
     dev->pending_deleted_event = true;
-    if (!vdc->prepare_unplug || vdc->prepare_unplug(vdev)) {
-        vmbus_device_withdraw(vdev);
-        vmbus_finish_unplug(bridge->bus);
-    }
+    vdev->unplug_periods = 0;
+    vmbus_device_unplug(vdev);
 }
 
 static void vmbus_bridge_unplug(HotplugHandler *handler, DeviceState *dev,

@@ -23,6 +23,11 @@
 /* A guest that does not read its messages is not listened to either */
 #define VMBUS_OUT_MAX 64
 
+/* How long a device is left quiet before it is unplugged, and how long at most */
+#define VMBUS_UNPLUG_PERIOD_MS 50
+#define VMBUS_UNPLUG_QUIET 4
+#define VMBUS_UNPLUG_PERIODS 200
+
 /**
  * VMBusChannel:
  * @is_open: rings, route and notifier are valid

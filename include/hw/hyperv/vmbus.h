@@ -60,10 +60,11 @@ typedef void(*VMBusChannelNotifyCb)(struct VMBusChannel *chan);
  *                 before the next @open_channel.  Context: as @open_channel.
  * @chan_notify_cb: the guest wrote packets, or read some while one of ours did
  *                  not fit.  Context: the channel's AioContext.
- * @prepare_unplug: optional; get the guest ready to lose the device.  Returns:
- *                  whether it may lose it at once; if not, the device calls
- *                  vmbus_device_withdraw() when it may.  Context: main loop, big
- *                  QEMU lock held.
+ * @prepare_unplug: optional; have the guest stop to use the device, which is to
+ *                  be unplugged.  Called again and again until that is done:
+ *                  when this has returned true, that nothing of the guest's is
+ *                  under way, and the guest has sent nothing for a while.
+ *                  Context: main loop, big QEMU lock held.
  *
  * A class that has a DeviceClass.vmsd, which includes vmstate_vmbus_dev, finds
  * its channels open after a migration.  For any other one the guest sees its
@@ -97,6 +98,10 @@ struct VMBusDevice {
 
     /* private: */
     unsigned subchannels_asked;
+    QEMUTimer *unplug_timer;
+    unsigned unplug_periods;
+    unsigned unplug_quiet;
+    uint32_t unplug_read;
     QemuUUID loaded_instanceid;
 };
 
@@ -177,13 +182,6 @@ AioContext *vmbus_channel_aio_context(VMBusChannel *chan);
  * Returns: 0, or -EINVAL if @n is too large
  */
 int vmbus_device_offer_subchannels(VMBusDevice *vdev, unsigned n);
-
-/**
- * vmbus_device_withdraw: take the device from the guest, in order to unplug it
- *
- * Context: main loop, big QEMU lock held.
- */
-void vmbus_device_withdraw(VMBusDevice *vdev);
 
 /**
  * vmbus_channel_notify_host: have @chan_notify_cb called as if the guest had
