@@ -27,9 +27,11 @@ QEMU_BUILD_BUG_ON(sizeof(struct hyperv_event_flags_page) != HV_PAGE_SIZE);
 static void hv_synic_page_init(HvVtl *vtl, HvOverlay *ov, const char *what,
                                Error **errp)
 {
-    /* The names of QEMU's SynIC for KVM, so that streams are alike */
-    g_autofree char *name = g_strdup_printf("synic-%u-%s-page",
-                                            vtl->vp->index, what);
+    unsigned level = vtl - vtl->vp->vtl;
+    /* Those of VTL 0 are QEMU's for KVM's SynIC, so that streams are alike */
+    g_autofree char *name = level ?
+        g_strdup_printf("synic-%u.%u-%s-page", vtl->vp->index, level, what) :
+        g_strdup_printf("synic-%u-%s-page", vtl->vp->index, what);
 
     hv_overlay_init(ov, OBJECT(vtl->vp), name, false, errp);
 }
