@@ -208,7 +208,6 @@ static void hv_partition_finalize(Object *obj)
 {
     HvPartition *p = HV_PARTITION(obj);
 
-    hv_port_cleanup(p);
     g_free(p->vps);
     g_free(p->crash_message);
     qemu_cond_destroy(&p->tlb_cond);

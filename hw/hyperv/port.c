@@ -109,17 +109,6 @@ uint16_t hv_port_signal_event(HvPartition *p, uint32_t conn_id, uint16_t flag)
     return HV_STATUS_SUCCESS;
 }
 
-void hv_port_cleanup(HvPartition *p)
-{
-    HvConnection *c, *next;
-
-    QEMU_LOCK_GUARD(&p->connections_lock);
-    QLIST_FOREACH_SAFE_RCU(c, &p->connections, link, next) {
-        QLIST_REMOVE_RCU(c, link);
-        g_free_rcu(c, rcu);
-    }
-}
-
 /*
  * @staged is taken from hv_synic_route_post_msg() until the callback has run,
  * in the main loop.  The route lives until both its user has freed it and no

@@ -42,11 +42,6 @@ uint16_t hv_port_post_message(HvPartition *p,
 uint16_t hv_port_signal_event(HvPartition *p, uint32_t conn_id,
                               uint16_t flag);
 
-/**
- * hv_port_cleanup: disconnect everything
- */
-void hv_port_cleanup(HvPartition *p);
-
 /* The emulated half of a SINT route of hw/hyperv/hyperv.h */
 typedef struct HvSynicRoute HvSynicRoute;
 
