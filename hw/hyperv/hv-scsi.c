@@ -24,12 +24,11 @@
 #include "qemu/module.h"
 #include "qemu/units.h"
 #include "block/aio-wait.h"
+#include "hv-scsi-internal.h"
 #include "hw/boards.h"
 #include "hw/hyperv/scsi-proto.h"
-#include "hw/hyperv/vmbus.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
-#include "hw/scsi/scsi.h"
 #include "hw/virtio/iothread-vq-mapping.h"
 #include "migration/qemu-file-types.h"
 #include "migration/vmstate.h"
@@ -41,7 +40,6 @@
 #include "trace.h"
 
 #define TYPE_HV_SCSI "hv-scsi"
-OBJECT_DECLARE_SIMPLE_TYPE(HvScsi, HV_SCSI)
 
 /* As Hyper-V has it, and all that Linux looks for */
 #define HV_SCSI_MAX_TARGET  1
@@ -63,8 +61,6 @@ typedef enum HvScsiState {
     HV_SCSI_READY,
 } HvScsiState;
 
-typedef struct HvScsiReq HvScsiReq;
-
 /**
  * HvScsiChannel: what this device has for each channel
  * @ctx: where packets are taken from it
@@ -72,13 +68,13 @@ typedef struct HvScsiReq HvScsiReq;
  * @open: answers can be sent
  * @reqs: packets taken from the ring that have not been answered yet
  */
-typedef struct HvScsiChannel {
+struct HvScsiChannel {
     VMBusChannel *chan;
     AioContext *ctx;
     QemuMutex lock;
     bool open;
     QTAILQ_HEAD(, HvScsiReq) reqs;
-} HvScsiChannel;
+};
 
 /**
  * HvScsiReq: a packet of the guest
@@ -95,45 +91,9 @@ struct HvScsiReq {
     QTAILQ_ENTRY(HvScsiReq) ctrl_next;
 };
 
-/**
- * HvScsi: the controller
- * @state: HvScsiState; written under the big lock, read anywhere
- * @version: valid from the state HV_SCSI_PROPERTIES on
- * @rescan: the guest has yet to be told that devices came or went; protected
- *          by the lock of channel 0
- * @drained: packets stay in the rings; written under the big lock
- * @unplugged: the guest finds no devices any more; written under the big lock
- * @resetting: requests that are cancelled now are so by a reset
- * @ctrl: packets for the main loop, protected by @ctrl_lock
- * @ctrl_busy: the main loop is at one of them
- */
-struct HvScsi {
-    VMBusDevice parent_obj;
-
-    SCSIBus bus;
-    uint32_t max_transfer;
-    uint16_t sub_channels;
-    IOThread *iothread;
-    IOThreadVirtQueueMappingList *iothread_vq_mapping;
-
-    int state;
-    uint16_t version;
-    bool rescan;
-    bool drained;
-    bool unplugged;
-    bool resetting;
-    HvScsiChannel *channels;
-
-    QemuMutex ctrl_lock;
-    QTAILQ_HEAD(, HvScsiReq) ctrl;
-    QEMUBH *ctrl_bh;
-    bool ctrl_busy;
-    VMChangeStateEntry *vm_change_state;
-};
-
 static HvScsi *hv_scsi_of(HvScsiChannel *hc)
 {
-    return HV_SCSI(vmbus_channel_device(hc->chan));
+    return HV_SCSI_BASE(vmbus_channel_device(hc->chan));
 }
 
 static HvStorPacket *hv_scsi_packet(HvScsiReq *req)
@@ -363,6 +323,13 @@ static void hv_scsi_execute_absent(HvScsiReq *req)
     hv_scsi_answer_srb(req, HV_SRB_STATUS_SUCCESS, GOOD, len);
 }
 
+static SCSIDevice *hv_scsi_get_device(HvScsi *s, const HvStorSrb *srb)
+{
+    return qatomic_read(&s->unplugged) ? NULL :
+           scsi_device_get(&s->bus, s->any_path ? 0 : srb->path, srb->target,
+                           srb->lun);
+}
+
 static void hv_scsi_execute(HvScsi *s, HvScsiReq *req)
 {
     HvStorSrb *srb = &hv_scsi_packet(req)->srb;
@@ -382,8 +349,7 @@ static void hv_scsi_execute(HvScsi *s, HvScsiReq *req)
     }
     hv_scsi_sglist_trim(&req->base.sgl, len);
 
-    d = qatomic_read(&s->unplugged) ? NULL :
-        scsi_device_get(&s->bus, srb->path, srb->target, srb->lun);
+    d = hv_scsi_get_device(s, srb);
     if (!d || (d->lun != srb->lun && srb->cdb[0] != INQUIRY &&
                srb->cdb[0] != REPORT_LUNS)) {
         hv_scsi_execute_absent(req);
@@ -472,8 +438,7 @@ static void hv_scsi_cold_reset(HvScsi *s, Object *obj)
 
 static uint32_t hv_scsi_reset_lun(HvScsi *s, HvStorPacket *pkt)
 {
-    SCSIDevice *d = scsi_device_get(&s->bus, pkt->srb.path, pkt->srb.target,
-                                    pkt->srb.lun);
+    SCSIDevice *d = hv_scsi_get_device(s, &pkt->srb);
     uint32_t status = HV_STOR_STATUS_DEVICE_DOES_NOT_EXIST;
 
     if (d && d->lun == pkt->srb.lun) {
@@ -664,7 +629,7 @@ static bool hv_scsi_take(HvScsi *s, HvScsiChannel *hc)
 
 static void hv_scsi_notify(VMBusChannel *chan)
 {
-    HvScsi *s = HV_SCSI(vmbus_channel_device(chan));
+    HvScsi *s = HV_SCSI_BASE(vmbus_channel_device(chan));
     HvScsiChannel *hc = &s->channels[vmbus_channel_idx(chan)];
 
     if (hc == &s->channels[0]) {
@@ -693,7 +658,7 @@ static void hv_scsi_orphan(HvScsiChannel *hc)
 
 static int hv_scsi_open_channel(VMBusChannel *chan)
 {
-    HvScsi *s = HV_SCSI(vmbus_channel_device(chan));
+    HvScsi *s = HV_SCSI_BASE(vmbus_channel_device(chan));
     HvScsiChannel *hc = &s->channels[vmbus_channel_idx(chan)];
     HvScsiReq *req;
 
@@ -751,7 +716,7 @@ static bool hv_scsi_channel_busy(HvScsiChannel *hc)
  */
 static void hv_scsi_close_channel(VMBusChannel *chan)
 {
-    HvScsi *s = HV_SCSI(vmbus_channel_device(chan));
+    HvScsi *s = HV_SCSI_BASE(vmbus_channel_device(chan));
     HvScsiChannel *hc = &s->channels[vmbus_channel_idx(chan)];
     HvScsiReq *req, *next;
 
@@ -850,7 +815,7 @@ static void hv_scsi_rescan(HvScsi *s)
 /* Linux flushes the caches of its disks when it loses them: take them before */
 static bool hv_scsi_prepare_unplug(VMBusDevice *vdev)
 {
-    HvScsi *s = HV_SCSI(vdev);
+    HvScsi *s = HV_SCSI_BASE(vdev);
     unsigned i;
 
     if (!s->unplugged) {
@@ -888,7 +853,7 @@ static void hv_scsi_pre_plug(HotplugHandler *hotplug_dev, DeviceState *dev,
 static void hv_scsi_plug(HotplugHandler *hotplug_dev, DeviceState *dev,
                          Error **errp)
 {
-    HvScsi *s = HV_SCSI(hotplug_dev);
+    HvScsi *s = HV_SCSI_BASE(hotplug_dev);
 
     if (s->channels[0].ctx != qemu_get_aio_context()) {
         /* if others keep it elsewhere, that is only slower */
@@ -904,7 +869,7 @@ static void hv_scsi_plug(HotplugHandler *hotplug_dev, DeviceState *dev,
 static void hv_scsi_unplug(HotplugHandler *hotplug_dev, DeviceState *dev,
                            Error **errp)
 {
-    HvScsi *s = HV_SCSI(hotplug_dev);
+    HvScsi *s = HV_SCSI_BASE(hotplug_dev);
 
     qdev_simple_device_unplug_cb(hotplug_dev, dev, errp);
     if (s->channels[0].ctx != qemu_get_aio_context()) {
@@ -936,7 +901,7 @@ static const SCSIBusInfo hv_scsi_bus_info = {
 
 static uint16_t hv_scsi_num_channels(VMBusDevice *vdev)
 {
-    HvScsi *s = HV_SCSI(vdev);
+    HvScsi *s = HV_SCSI_BASE(vdev);
 
     if (s->sub_channels == HV_SCSI_AUTO_SUB_CHANNELS) {
         s->sub_channels = (current_machine->smp.max_cpus - 1) /
@@ -971,9 +936,9 @@ static bool hv_scsi_init_contexts(HvScsi *s, Error **errp)
     return true;
 }
 
-static void hv_scsi_realize(VMBusDevice *vdev, Error **errp)
+void hv_scsi_realize(VMBusDevice *vdev, Error **errp)
 {
-    HvScsi *s = HV_SCSI(vdev);
+    HvScsi *s = HV_SCSI_BASE(vdev);
     uint16_t i;
 
     if (!s->max_transfer || s->max_transfer % HV_SCSI_PAGE_SIZE ||
@@ -1005,9 +970,9 @@ static void hv_scsi_realize(VMBusDevice *vdev, Error **errp)
     qbus_set_hotplug_handler(BUS(&s->bus), OBJECT(s));
 }
 
-static void hv_scsi_unrealize(VMBusDevice *vdev)
+void hv_scsi_unrealize(VMBusDevice *vdev)
 {
-    HvScsi *s = HV_SCSI(vdev);
+    HvScsi *s = HV_SCSI_BASE(vdev);
     uint16_t i;
 
     qbus_set_hotplug_handler(BUS(&s->bus), NULL);
@@ -1028,17 +993,20 @@ static void hv_scsi_unrealize(VMBusDevice *vdev)
 
 static void hv_scsi_reset(VMBusDevice *vdev)
 {
-    HvScsi *s = HV_SCSI(vdev);
+    HvScsi *s = HV_SCSI_BASE(vdev);
 
     qatomic_set(&s->state, HV_SCSI_BEGIN);
     s->version = 0;
     s->rescan = false;
 }
 
+static const Property hv_scsi_base_properties[] = {
+    DEFINE_PROP_UINT32("max-transfer", HvScsi, max_transfer, 1 * MiB),
+};
+
 static const Property hv_scsi_properties[] = {
     DEFINE_PROP_UINT16("sub-channels", HvScsi, sub_channels,
                        HV_SCSI_AUTO_SUB_CHANNELS),
-    DEFINE_PROP_UINT32("max-transfer", HvScsi, max_transfer, 1 * MiB),
     DEFINE_PROP_LINK("iothread", HvScsi, iothread, TYPE_IOTHREAD, IOThread *),
     DEFINE_PROP_IOTHREAD_VQ_MAPPING_LIST("iothread-vq-mapping", HvScsi,
                                          iothread_vq_mapping),
@@ -1057,18 +1025,15 @@ static const VMStateDescription vmstate_hv_scsi = {
     }
 };
 
-static void hv_scsi_class_init(ObjectClass *klass, void *data)
+static void hv_scsi_base_class_init(ObjectClass *klass, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     VMBusDeviceClass *vdc = VMBUS_DEVICE_CLASS(klass);
     HotplugHandlerClass *hc = HOTPLUG_HANDLER_CLASS(klass);
 
-    dc->desc = "Hyper-V synthetic SCSI controller";
     dc->vmsd = &vmstate_hv_scsi;
-    device_class_set_props(dc, hv_scsi_properties);
+    device_class_set_props(dc, hv_scsi_base_properties);
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
-    qemu_uuid_parse(HV_STOR_SCSI_CLASS_GUID, &vdc->classid);
-    vdc->num_channels = hv_scsi_num_channels;
     vdc->vmdev_realize = hv_scsi_realize;
     vdc->vmdev_unrealize = hv_scsi_unrealize;
     vdc->vmdev_reset = hv_scsi_reset;
@@ -1081,20 +1046,33 @@ static void hv_scsi_class_init(ObjectClass *klass, void *data)
     hc->unplug = hv_scsi_unplug;
 }
 
-static const TypeInfo hv_scsi_info = {
-    .name = TYPE_HV_SCSI,
-    .parent = TYPE_VMBUS_DEVICE,
-    .instance_size = sizeof(HvScsi),
-    .class_init = hv_scsi_class_init,
-    .interfaces = (InterfaceInfo[]) {
-        { TYPE_HOTPLUG_HANDLER },
-        { }
+static void hv_scsi_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    VMBusDeviceClass *vdc = VMBUS_DEVICE_CLASS(klass);
+
+    dc->desc = "Hyper-V synthetic SCSI controller";
+    device_class_set_props(dc, hv_scsi_properties);
+    qemu_uuid_parse(HV_STOR_SCSI_CLASS_GUID, &vdc->classid);
+    vdc->num_channels = hv_scsi_num_channels;
+}
+
+static const TypeInfo hv_scsi_types[] = {
+    {
+        .name = TYPE_HV_SCSI_BASE,
+        .parent = TYPE_VMBUS_DEVICE,
+        .abstract = true,
+        .instance_size = sizeof(HvScsi),
+        .class_init = hv_scsi_base_class_init,
+        .interfaces = (InterfaceInfo[]) {
+            { TYPE_HOTPLUG_HANDLER },
+            { }
+        },
+    }, {
+        .name = TYPE_HV_SCSI,
+        .parent = TYPE_HV_SCSI_BASE,
+        .class_init = hv_scsi_class_init,
     },
 };
 
-static void hv_scsi_register(void)
-{
-    type_register_static(&hv_scsi_info);
-}
-
-type_init(hv_scsi_register)
+DEFINE_TYPES(hv_scsi_types)

@@ -1,5 +1,5 @@
 /*
- * QTest of hv-scsi over the guest's side of VMBus: initialization, commands,
+ * QTest of hv-scsi and hv-ide over the guest's side of VMBus: initialization, commands,
  * malformed packets, requests that are under way when something happens
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,7 +13,6 @@
 #include "hw/hyperv/scsi-proto.h"
 #include "scsi/constants.h"
 
-#define CLASS HV_STOR_SCSI_CLASS_GUID
 #define MEDIUM "null-co,read-zeroes=on,size=1048576,node-name=d"
 /* whose requests are still under way when the test does something */
 #define SLOW "null-co,read-zeroes=on,size=1048576,node-name=d,latency-ns=300000000"
@@ -29,25 +28,35 @@ typedef struct Fixture {
     HvStorPacket answer;        /* to the last request */
 } Fixture;
 
-static void start(Fixture *f, const char *props, const char *blockdev,
-                  const char *extra)
+static void start_with(Fixture *f, char *extra)
 {
     memset(f, 0, sizeof(*f));
     f->len = sizeof(HvStorPacket);
-    f->extra = g_strdup_printf("-device vmbus-bridge -device hv-scsi,id=scsi%s "
-                               "-blockdev %s -device scsi-hd,bus=scsi.0,"
-                               "drive=d,id=hd,rerror=report %s",
-                               props, blockdev, extra);
+    f->extra = extra;
     f->s = qvmbus_start(2, f->extra);
 }
 
-static void open_channel(Fixture *f)
+static void start(Fixture *f, const char *props, const char *blockdev,
+                  const char *extra)
+{
+    start_with(f, g_strdup_printf("-device vmbus-bridge "
+                                  "-device hv-scsi,id=scsi%s -blockdev %s "
+                                  "-device scsi-hd,bus=scsi.0,drive=d,id=hd,"
+                                  "rerror=report %s", props, blockdev, extra));
+}
+
+static void open_class(Fixture *f, const char *class)
 {
     f->b = qvmbus_new(f->s, 2);
     qvmbus_connect(f->b, QVMBUS_V(5, 3));
     qvmbus_request_offers(f->b);
-    f->c = qvmbus_open(qvmbus_find(f->b, CLASS, 0), 4, 4, 0);
+    f->c = qvmbus_open(qvmbus_find(f->b, class, 0), 4, 4, 0);
     f->buf = qvmbus_alloc(f->b, 2);
+}
+
+static void open_channel(Fixture *f)
+{
+    open_class(f, HV_STOR_SCSI_CLASS_GUID);
 }
 
 static void stop(Fixture *f)
@@ -269,13 +278,13 @@ static void test_sub_channels(void)
     ready(&f);
     p.sub_channels = cpu_to_le16(3);
     g_assert_cmphex(control(&f, &p), ==, HV_STOR_STATUS_INVALID_PARAMETER);
-    g_assert_null(qvmbus_find(f.b, CLASS, 1));
+    g_assert_null(qvmbus_find(f.b, HV_STOR_SCSI_CLASS_GUID, 1));
     p.sub_channels = cpu_to_le16(2);
     g_assert_cmphex(control(&f, &p), ==, 0);
     for (i = 0; i < 2; i++) {
         QVmbusOffer *offer;
 
-        while (!(offer = qvmbus_find(f.b, CLASS, i + 1))) {
+        while (!(offer = qvmbus_find(f.b, HV_STOR_SCSI_CLASS_GUID, i + 1))) {
             qvmbus_sync(f.b);
         }
         sub[i] = qvmbus_open(offer, 4, 4, i);
@@ -701,6 +710,93 @@ static void test_read_error(void)
     stop(&f);
 }
 
+/* --- the twin of an IDE disk --- */
+
+/* Registers of the secondary channel */
+enum {
+    IDE_DATA = 0x170,
+    IDE_COUNT = 0x172,
+    IDE_LBA = 0x173,
+    IDE_DRIVE = 0x176,
+    IDE_COMMAND = 0x177,
+};
+
+static void ide_start(Fixture *f, uint8_t command, uint8_t lba)
+{
+    uint8_t status;
+
+    qtest_outb(f->s, IDE_DRIVE, 0xe0);
+    qtest_outb(f->s, IDE_COUNT, 1);
+    qtest_outb(f->s, IDE_LBA, lba);
+    qtest_outw(f->s, IDE_LBA + 1, 0);
+    qtest_outb(f->s, IDE_COMMAND, command);
+    do {
+        status = qtest_inb(f->s, IDE_COMMAND);
+    } while (status & 0x80);
+    /* DRDY and DRQ, no error */
+    g_assert_cmphex(status & 0x49, ==, 0x48);
+}
+
+/* Both front ends have the same disk, and neither a cache of its own. */
+static void test_ide(void)
+{
+    g_autofree char *image = NULL;
+    int i, fd = g_file_open_tmp("hv-ide-XXXXXX", &image, NULL);
+    HvStorPacket p;
+    HvStorOffer offer;
+    uint8_t path;
+    Fixture f;
+
+    g_assert_cmpint(ftruncate(fd, 1 << 20), ==, 0);
+    close(fd);
+    start_with(&f, g_strdup_printf(
+        "-machine pc -blockdev file,node-name=d,filename=%s "
+        "-device ide-hd,bus=ide.1,drive=d -device hv-ide,channel=1", image));
+    open_class(&f, HV_STOR_IDE_CLASS_GUID);
+    g_assert_cmphex(ldl_le_p(f.c->offer->instanceid), ==, 1);
+    g_assert_cmphex(lduw_le_p(f.c->offer->instanceid + 4), ==, 0);
+    g_assert_cmphex(lduw_le_p(f.c->offer->instanceid + 6), ==, 0x8899);
+    memcpy(&offer, f.c->offer->user_data, sizeof(offer));
+    g_assert_cmphex(offer.path, ==, 1);
+    g_assert_cmphex(offer.target, ==, 0);
+    g_assert_cmphex(le32_to_cpu(offer.flags), ==, HV_STOR_OFFER_IDE_DEVICE);
+    initialize(&f, HV_STOR_VERSION_WIN10);
+    g_assert_cmphex(le16_to_cpu(f.answer.properties.max_sub_channels), ==, 0);
+    attend(&f);
+
+    /* Linux says path 0, others the channel */
+    for (path = 0; path < 2; path++) {
+        qtest_memset(f.s, f.buf, 0x50 + path, 512);
+        p = write10(8 + path, 1);
+        p.srb.path = path;
+        g_assert_cmphex(execute(&f, &p, 512), ==, HV_SRB_STATUS_SUCCESS);
+        ide_start(&f, 0x20, 8 + path);
+        for (i = 0; i < 256; i++) {
+            g_assert_cmphex(qtest_inw(f.s, IDE_DATA), ==,
+                            (0x50 + path) * 0x101);
+        }
+    }
+    ide_start(&f, 0x30, 8);
+    for (i = 0; i < 256; i++) {
+        qtest_outw(f.s, IDE_DATA, i);
+    }
+    while (qtest_inb(f.s, IDE_COMMAND) & 0x80) {
+        ;
+    }
+    p = read10(8, 1);
+    g_assert_cmphex(execute(&f, &p, 512), ==, HV_SRB_STATUS_SUCCESS);
+    for (i = 0; i < 256; i++) {
+        g_assert_cmphex(qtest_readw(f.s, f.buf + 2 * i), ==, i);
+    }
+
+    /* it is no controller */
+    p = simple(TEST_UNIT_READY);
+    p.srb.lun = 1;
+    g_assert_cmphex(execute(&f, &p, 0), ==, HV_SRB_STATUS_INVALID_LUN);
+    stop(&f);
+    unlink(image);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -722,5 +818,6 @@ int main(int argc, char **argv)
     qtest_add_func("/hyperv/scsi/unplug", test_unplug);
     qtest_add_func("/hyperv/scsi/errors/write", test_errors);
     qtest_add_func("/hyperv/scsi/errors/read", test_read_error);
+    qtest_add_func("/hyperv/scsi/ide", test_ide);
     return g_test_run();
 }

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A disk on hv-scsi, judged by Linux: a file system is made, filled, checked,
-# booted from, and still holds what was written; disks come and go under load.
+# booted from, and still holds what was written.  The same
+# for the twin of an IDE disk.
 #
 # DISK_MIB=1024 writes a gigabyte.
 
 import os
 import tempfile
-import time
 
 import tap
 import vm
@@ -107,10 +107,51 @@ def unplug():
             appears(v, 'sda')
 
 
-def disks():
+def disks(v):
+    """Names of the disks, those on VMBus first."""
+    names = v.out('cd /sys/block && for d in sd*; do readlink -f $d; done')
+    return [os.path.basename(n) for n in
+            sorted(names.split(), key=lambda n: '/VMBUS' not in n)], names
+
+
+def twin():
+    with tempfile.TemporaryDirectory(prefix='hv-disk-') as folder:
+        image = vm.image(folder, 16, 'raw')
+        ide = ('-drive', f'file={image},format=raw,if=ide', '-device', 'hv-ide')
+        with vm.VM(args=ide) as v:
+            with tap.case('Linux sees an IDE disk that has a twin once'):
+                appears(v, 'sda')
+                found, where = disks(v)
+                assert found == ['sda'] and '/VMBUS' in where, where
+                # the other one was there, and left alone
+                v.out('ls /sys/bus/pci/drivers/ata_piix/*/ata1/host*')
+            with tap.case('it can be written'):
+                v.out('dd if=/dev/urandom of=/dev/sda bs=1M count=16 '
+                      'conv=fsync 2> /dev/null')
+                wrote = v.out('sha1sum < /dev/sda')
+            with tap.case('no driver complains'):
+                judge(v)
+        with vm.VM(args=ide, append='ata_piix.prefer_ms_hyperv=0') as v:
+            v.out('until ls /dev/sdb; do sleep 0.1; done')
+            (fast, slow), where = disks(v)
+            with tap.case('the same is on the IDE disk'):
+                assert '/ata1/' in where, where
+                assert wrote == v.out(f'sha1sum < /dev/{slow}')
+            for a, b in (fast, slow), (slow, fast):
+                with tap.case(f'the one reads what the other wrote ({a})'):
+                    v.out(f'dd if=/dev/urandom of=/dev/{a} bs=1M count=16 '
+                          'conv=fsync 2> /dev/null')
+                    # Linux itself has a cache for each
+                    v.out('echo 1 > /proc/sys/vm/drop_caches')
+                    assert (v.out(f'sha1sum < /dev/{a}') ==
+                            v.out(f'sha1sum < /dev/{b}'))
+
+
+def main():
     root()
     unplug()
+    twin()
 
 
 if __name__ == '__main__':
-    tap.main(disks)
+    tap.main(main)

@@ -486,7 +486,7 @@ static bool vmbus_dev_add_channel(VMBusDevice *vdev, uint16_t index,
     chan->offer.index = index;
     chan->offer.flags = vdc->channel_flags;
     chan->offer.mmio_size_mb = vdc->mmio_size_mb;
-    chan->offer.user_data = vdc->user_data;
+    chan->offer.user_data = vdev->user_data;
     memcpy(chan->offer.classid, &classid, sizeof(classid));
     memcpy(chan->offer.instanceid, &instanceid, sizeof(instanceid));
 

@@ -13,6 +13,28 @@
 
 /* Classes of VMBus devices */
 #define HV_STOR_SCSI_CLASS_GUID     "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"
+#define HV_STOR_IDE_CLASS_GUID      "32412632-86cb-44a2-9b5c-50d1417354f5"
+
+/*
+ * The instance that is the IDE disk 0 of channel 0; the channel is in the last
+ * byte before the first dash, the disk in that before the second one.
+ */
+#define HV_STOR_IDE_INSTANCE_GUID   "00000000-0000-8899-0000-000000000000"
+
+/* HvStorOffer.flags */
+#define HV_STOR_OFFER_IDE_DEVICE    0x2
+
+/* The user data of an IDE disk's offer */
+typedef struct QEMU_PACKED HvStorOffer {
+    uint16_t reserved;
+    uint8_t path;
+    uint8_t target;
+    uint32_t reserved2;
+    uint32_t flags;
+    uint32_t reserved3[3];
+} HvStorOffer;
+
+QEMU_BUILD_BUG_ON(sizeof(HvStorOffer) != 24);
 
 /* Versions, major and minor */
 #define HV_STOR_VERSION_WIN6        0x0200 /* Server 2008 */

@@ -42,7 +42,6 @@ typedef void(*VMBusChannelNotifyCb)(struct VMBusChannel *chan);
  * @instanceid: of devices of which there can be only one
  * @channel_flags: VMBUS_CHANNEL_* flags of the offer
  * @mmio_size_mb: MMIO space that the guest shall set aside, in MiB
- * @user_data: of the offer; zero for most
  * @vmdev_realize, @vmdev_unrealize: of the device
  * @vmdev_reset: reset of the machine, and last channel closed.  Context: big
  *               QEMU lock held.
@@ -77,7 +76,6 @@ struct VMBusDeviceClass {
     QemuUUID instanceid;
     uint16_t channel_flags;
     uint16_t mmio_size_mb;
-    uint8_t user_data[VMBUS_CHANNEL_USER_DATA_SIZE];
 
     void (*vmdev_realize)(VMBusDevice *vdev, Error **errp);
     void (*vmdev_unrealize)(VMBusDevice *vdev);
@@ -89,9 +87,14 @@ struct VMBusDeviceClass {
     bool (*prepare_unplug)(VMBusDevice *vdev);
 };
 
+/**
+ * VMBusDevice:
+ * @user_data: of the offer; zero for most, set before the device is realized
+ */
 struct VMBusDevice {
     DeviceState parent;
     QemuUUID instanceid;
+    uint8_t user_data[VMBUS_CHANNEL_USER_DATA_SIZE];
     uint16_t num_channels;
     VMBusChannel *channels;
     AddressSpace *dma_as;
