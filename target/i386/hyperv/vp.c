@@ -197,6 +197,24 @@ static const char *hv_cpu_cannot_load(X86CPU *cpu)
     return NULL;
 }
 
+/*
+ * KVM reads the TSCs of its vCPUs one after the other.  Make them equal again,
+ * as its kernel does if they are less than a second apart.
+ */
+static void hv_load_tsc(X86CPU *cpu, int64_t offset)
+{
+    HvPartition *p = cpu->hv_vp->partition;
+    int64_t second = p->tsc_khz * 1000ll;
+
+    if (CPU(cpu) == first_cpu) {
+        p->tsc_offset = offset;
+    } else if (offset - p->tsc_offset < second &&
+               p->tsc_offset - offset < second) {
+        offset = p->tsc_offset;
+    }
+    cpu->env.tsc_offset = offset;
+}
+
 bool hv_cpu_post_load(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
@@ -220,8 +238,7 @@ bool hv_cpu_post_load(X86CPU *cpu)
 
     p->tsc_khz = env->tsc_khz;
     if (hv_tsc(cpu, &tsc)) {
-        env->tsc_offset = env->tsc - tsc;
-        p->tsc_offset = env->tsc_offset;
+        hv_load_tsc(cpu, env->tsc - tsc);
     }
     memcpy(p->crash_param, env->msr_hv_crash_params, sizeof(p->crash_param));
     p->reenlightenment_control = env->msr_hv_reenlightenment_control;
