@@ -118,14 +118,21 @@ static void wait_for_job(QTestState *s, const char *command)
     }
 }
 
+static void migrate_to(QTestState *s, const char *stream)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", stream);
+
+    qtest_qmp_assert_success(s, "{ 'execute': 'migrate', 'arguments': "
+                             "{ 'uri': %s } }", uri);
+    wait_for_job(s, "{ 'execute': 'query-migrate' }");
+}
+
 static void migrate_once(Fixture *f)
 {
     g_autofree char *uri = g_strdup_printf("file:%s", f->stream);
     uint64_t t = now(f);
 
-    qtest_qmp_assert_success(f->s, "{ 'execute': 'migrate', 'arguments': "
-                             "{ 'uri': %s } }", uri);
-    wait_for_job(f->s, "{ 'execute': 'query-migrate' }");
+    migrate_to(f->s, f->stream);
     qtest_quit(f->s);
 
     f->s = qemu(f, "-incoming defer");
@@ -663,6 +670,61 @@ static void test_pending_event(const void *data)
     end(&f);
 }
 
+/* A guest that would see something else is not loaded: which flag it is */
+static void test_other_flags(void)
+{
+    static const struct {
+        const char *source, *target, *named;
+    } tests[] = {
+        { "hv-time", "hv-time,hv-crash", "hv-crash" },
+        { "hv-time,hv-vapic", "hv-time", "hv-vapic" },
+        { "hv-vapic", "hv-vapic,hv-avic", "hv-avic" },
+        { "hv-vpindex", "hv-vpindex,hv-synic", "hv-synic" },
+        { "hv-vpindex,hv-ipi", "hv-vpindex,hv-tlbflush", "hv-tlbflush" },
+        { "hv-vapic", "hv-vapic,hv-tlbflush-direct", "hv-tlbflush-direct" },
+        { "hv-xmm-input,hv-xmm-output", "hv-xmm-input", "hv-xmm-output" },
+        { "hv-relaxed,hv-spinlocks=9", "hv-relaxed", "hv-spinlocks" },
+        { "hv-relaxed", "hv-relaxed,hv-no-nonarch-coresharing=on",
+          "hv-no-nonarch-coresharing" },
+        { "hv-relaxed", "hv-relaxed,hv-enforce-cpuid", "hv-enforce-cpuid" },
+        { "hv-relaxed,hv-vendor-id=Somebody", "hv-relaxed", "hv-vendor-id" },
+        { "hv-relaxed,hv-version-id-build=20348", "hv-relaxed",
+          "hv-version-id-build" },
+        { "hv-relaxed,hv-version-id-major=6", "hv-relaxed",
+          "hv-version-id-minor" },
+        { "hv-vpindex,hv-synic,hv-relaxed",
+          "hv-vpindex,hv-synic,hv-relaxed,hv-syndbg", "hv-syndbg" },
+    };
+    g_autofree char *dir = g_dir_make_tmp("hyperv-migration-XXXXXX", NULL);
+    g_autofree char *stream = g_build_filename(dir, "stream", NULL);
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(tests); i++) {
+        g_autofree char *cmd = g_strdup_printf("%s -accel qtest -machine q35 "
+            "-nodefaults -display none -m 64 -cpu qemu64,%s "
+            "-incoming file:%s",
+            g_getenv("QTEST_QEMU_BINARY"), tests[i].target, stream);
+        g_autofree char *err = NULL;
+        g_autofree char *named = NULL;
+        QTestState *s = qhv_start(1, tests[i].source, NULL);
+        int status;
+
+        migrate_to(s, stream);
+        qtest_quit(s);
+        g_assert_true(g_spawn_command_line_sync(cmd, NULL, &err, &status,
+                                                NULL));
+        g_assert_cmpint(status, !=, 0);
+        named = g_strdup_printf("%s is not as where it comes from",
+                                tests[i].named);
+        if (!strstr(err, named)) {
+            g_error("%s to %s: expected '%s', got '%s'", tests[i].source,
+                    tests[i].target, tests[i].named, err);
+        }
+    }
+    unlink(stream);
+    rmdir(dir);
+}
+
 /* hv-passthrough is another set of flags with another QEMU */
 static void test_passthrough(void)
 {
@@ -709,6 +771,7 @@ int main(int argc, char **argv)
     add("migration/reenlightenment-off", "NE-023,NE-024",
         test_reenlightenment_off);
     add("migration/pending-event", "VM-036", test_pending_event);
+    qhv_add("migration/other-flags", "", test_other_flags);
     qhv_add("migration/passthrough", "", test_passthrough);
     return g_test_run();
 }

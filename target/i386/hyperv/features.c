@@ -490,6 +490,44 @@ bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp)
     return true;
 }
 
+const char *hv_cpuid_flag(unsigned leaf, unsigned reg, uint32_t bits)
+{
+    static const struct {
+        uint8_t leaf;
+        uint8_t reg;
+        const char *prop;
+    } others[] = {
+        { 0, R_EAX, "hv-syndbg" },
+        { 0, R_EBX, "hv-vendor-id" },
+        { 0, R_ECX, "hv-vendor-id" },
+        { 0, R_EDX, "hv-vendor-id" },
+        { 2, R_EAX, "hv-version-id-build" },
+        { 2, R_EBX, "hv-version-id-major or hv-version-id-minor" },
+        { 2, R_ECX, "hv-version-id-spack" },
+        { 2, R_EDX, "hv-version-id-sbranch or hv-version-id-snumber" },
+        { HV_LEAF_RECOMMENDATIONS, R_EAX, "hv-no-nonarch-coresharing" },
+        { HV_LEAF_RECOMMENDATIONS, R_EBX, "hv-spinlocks" },
+        { 5, R_EAX, "x-hv-max-vps" },
+    };
+    unsigned i, j;
+
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        for (j = 0; j < ARRAY_SIZE(hv_features[i].grants); j++) {
+            const HvRight *r = &hv_features[i].grants[j];
+
+            if (r->leaf == leaf && r->reg == reg && (r->bits & bits)) {
+                return hv_features[i].prop;
+            }
+        }
+    }
+    for (i = 0; i < ARRAY_SIZE(others); i++) {
+        if (others[i].leaf == leaf && others[i].reg == reg) {
+            return others[i].prop;
+        }
+    }
+    return "an hv-* flag";
+}
+
 bool hv_cpuid(X86CPU *cpu, uint32_t index, uint32_t *eax, uint32_t *ebx,
               uint32_t *ecx, uint32_t *edx)
 {

@@ -49,6 +49,21 @@ void hv_cpuid_init(HvPartition *p, X86CPU *cpu);
  */
 bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp);
 
+/**
+ * hv_cpuid_flag: which flag is it that changes any of @bits of a leaf?
+ *
+ * Returns: the name of the property, never NULL
+ */
+const char *hv_cpuid_flag(unsigned leaf, unsigned reg, uint32_t bits);
+
+/* migration.c */
+
+/**
+ * hv_migration_init: have the partition's streams say what the guest sees,
+ * and compare it with what it would see here
+ */
+void hv_migration_init(HvPartition *p);
+
 /* cpuid-names.c */
 
 /**

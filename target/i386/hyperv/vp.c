@@ -68,6 +68,7 @@ static HvPartition *hv_make_partition(X86CPU *cpu, const HvPortOps *port,
     }
     hv_cpuid_init(p, cpu);
     hv_msr_init();
+    hv_migration_init(p);
     p->tsc_khz = env->tsc_khz;
     if (!port->init(p, errp)) {
         return NULL;
