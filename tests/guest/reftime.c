@@ -10,36 +10,12 @@ static SHARED struct hv_ref_tsc *page;
 
 static void page_on(void)
 {
-    static void *p;
-
-    if (!p) {
-        p = page_alloc();
-    }
-    page = p;
-    hv_wr(HV_MSR_REFERENCE_TSC, (uintptr_t)p | HV_PAGE_ENABLE);
+    page = ref_page_on();
 }
 
-/* ((TSC * scale) >> 64) + offset, or false while the page is not valid */
 static bool page_time(uint64_t *time)
 {
-    uint32_t sequence;
-    uint64_t high;
-
-    do {
-        uint64_t low, tsc;
-
-        sequence = page->sequence;
-        if (!sequence) {
-            return false;
-        }
-        barrier();
-        tsc = rdtsc();
-        asm("mulq %3" : "=a" (low), "=d" (high)
-            : "0" (tsc), "rm" (page->scale) : "cc");
-        *time = high + page->offset;
-        barrier();
-    } while (page->sequence != sequence);
-    return true;
+    return ref_page_time(page, time);
 }
 
 TEST(reftime_counter, "RT-001,RT-002,MS-010", .need = { F_REF_COUNTER })

@@ -122,32 +122,30 @@ class Console:
 class VM:
     """kernel: cloud or generic; cpu: the -cpu of QEMU; args: more of QEMU's.
 
-    With tools set, the guest has mke2fs and e2fsck.  Unless reboot is set, a
-    guest that reboots ends QEMU: it has crashed.
+    With program set, the guest is that one instead, and append its command
+    line.  With tools set, the guest has mke2fs and e2fsck.  Unless reboot is
+    set, a guest that reboots ends QEMU: it has crashed.
     vm.log names a file that keeps the console after the test.
     """
 
     def __init__(self, kernel='cloud', cpu=None, smp=2, mem='384M', append='',
                  devices=None, args=(), wait=True, incoming=None,
-                 reboot=False, tools=False):
-        image, initrd = guest(kernel)
+                 reboot=False, tools=False, program=None, accel='tcg'):
         cpu = cpu or HV
         devices = VMBUS if devices is None else devices
         self.dir = tempfile.TemporaryDirectory(prefix='hv-system-')
-        if tools:
-            initrd = self.joined(initrd, guest('tools')[1])
         self.events = []
         qmp, qmp_end = socket.socketpair()
         tty, tty_end = socket.socketpair()
         argv = [
-            qemu(), '-accel', 'tcg', '-cpu', cpu, '-smp', str(smp),
+            qemu(), '-accel', accel, '-cpu', cpu, '-smp', str(smp),
             '-m', mem, '-nodefaults', '-display', 'none', '-no-user-config',
             '-chardev', f'socket,id=tty,fd={tty_end.fileno()}',
             '-serial', 'chardev:tty',
             '-chardev', f'socket,id=qmp,fd={qmp_end.fileno()}',
             '-mon', 'chardev=qmp,mode=control',
-            '-kernel', image, '-initrd', initrd, '-append',
-            f'console=ttyS0 quiet panic=-1 MODE=test {append}'.strip(),
+            *(['-kernel', program, '-append', append] if program else
+              self.debian(kernel, tools, append)),
             *devices, *args]
         if not reboot:
             argv += ['-no-reboot']
@@ -174,11 +172,19 @@ class VM:
         try:
             self.receive()
             self.qmp('qmp_capabilities')
-            if wait and not incoming:
+            if wait and not incoming and not program:
                 self.ready()
         except BaseException:
             self.close()
             raise
+
+    def debian(self, kernel, tools, append):
+        """What QEMU boots a Debian guest with."""
+        image, initrd = guest(kernel)
+        if tools:
+            initrd = self.joined(initrd, guest('tools')[1])
+        append = f'console=ttyS0 quiet panic=-1 MODE=test {append}'.strip()
+        return ['-kernel', image, '-initrd', initrd, '-append', append]
 
     def joined(self, *parts):
         """One initramfs of several."""

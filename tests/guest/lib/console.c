@@ -133,6 +133,15 @@ void printf(const char *fmt, ...)
     va_end(ap);
 }
 
+bool console_read(char *c)
+{
+    if (!(inb(COM1 + 5) & 0x01)) {
+        return false;
+    }
+    *c = inb(COM1);
+    return true;
+}
+
 void guest_exit(int code)
 {
     outb(EXIT_PORT, code);

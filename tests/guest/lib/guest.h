@@ -40,6 +40,7 @@ void printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void vprintf(const char *fmt, va_list ap);
 void console_lock(void);
 void console_unlock(void);
+bool console_read(char *c);             /* false: nobody has typed */
 void guest_exit(int code) __attribute__((noreturn));
 void panic(const char *fmt, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
@@ -401,7 +402,10 @@ uint64_t hv_call_with(struct call *c, uint64_t control,
  */
 uint64_t hv_call32(struct call *c, uint64_t control, uint64_t in,
                    uint64_t out);
-uint64_t ref_now(void);
+uint64_t ref_now(void);                 /* the counter */
+struct hv_ref_tsc *ref_page_on(void);
+/* ((TSC * scale) >> 64) + offset, or false while the page is not valid */
+bool ref_page_time(const SHARED struct hv_ref_tsc *page, uint64_t *time);
 
 void synic_on(void);
 struct hv_message *msg_slot(int sint);

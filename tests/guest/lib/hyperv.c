@@ -112,6 +112,39 @@ uint64_t ref_now(void)
     return hv_rd(HV_MSR_TIME_REF_COUNT);
 }
 
+struct hv_ref_tsc *ref_page_on(void)
+{
+    static void *page;
+
+    if (!page) {
+        page = page_alloc();
+    }
+    hv_wr(HV_MSR_REFERENCE_TSC, (uintptr_t)page | HV_PAGE_ENABLE);
+    return page;
+}
+
+bool ref_page_time(const SHARED struct hv_ref_tsc *page, uint64_t *time)
+{
+    uint32_t sequence;
+    uint64_t high;
+
+    do {
+        uint64_t low, tsc;
+
+        sequence = page->sequence;
+        if (!sequence) {
+            return false;
+        }
+        barrier();
+        tsc = rdtsc();
+        asm("mulq %3" : "=a" (low), "=d" (high)
+            : "0" (tsc), "rm" (page->scale) : "cc");
+        *time = high + page->offset;
+        barrier();
+    } while (page->sequence != sequence);
+    return true;
+}
+
 void hv_page_on(void)
 {
     hv_wr(HV_MSR_GUEST_OS_ID, OUR_OS_ID);
