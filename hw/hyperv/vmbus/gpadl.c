@@ -133,7 +133,7 @@ VMBusGpadl *vmbus_gpadls_header(VMBusGpadls *l,
     g->offset = offset;
     g->len = bytes;
     g->nr_pages = nr_pages;
-    g->pfn = g_new(uint64_t, nr_pages);
+    g->pfn = g_new0(uint64_t, nr_pages);
     g->ref = 1;
     QTAILQ_INSERT_TAIL(&l->list, g, link);
     l->nr++;
