@@ -134,6 +134,7 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
         hv_partition_set_hypercall(p, i, 0);
         hv_partition_set_reference_tsc(p, i, 0);
     }
+    p->cpuid_loaded = false;
     memset(p->crash_param, 0, sizeof(p->crash_param));
     p->crash_ctl = 0;
     g_clear_pointer(&p->crash_message, g_free);

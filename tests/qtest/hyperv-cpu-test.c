@@ -344,6 +344,75 @@ static void test_refused(void)
                       "accelerator: it is implemented on TCG only");
 }
 
+/*
+ * Each flag on KVM, with what it needs: what QEMU says of it, or NULL if it can
+ * be had
+ */
+static void test_kvm(void)
+{
+    static const char apic[] = "the kernel's APIC tells nobody";
+    static const char flush[] = "the kernel has no call to flush";
+    static const char nested[] = "the kernel runs nested guests";
+    static const char tcg[] = "it is implemented on TCG only";
+    static const struct {
+        const char *flag, *needs, *message;
+    } flags[] = {
+        { "hv-relaxed" },
+        { "hv-vapic", "", apic },
+        { "hv-spinlocks=0xfff" },
+        { "hv-vpindex" },
+        { "hv-runtime" },
+        { "hv-crash" },
+        { "hv-time" },
+        { "hv-synic", ",hv-vpindex" },
+        { "hv-stimer", ",hv-vpindex,hv-synic,hv-time" },
+        { "hv-stimer-direct", ",hv-vpindex,hv-synic,hv-time,hv-stimer" },
+        { "hv-tlbflush", ",hv-vpindex", flush },
+        { "hv-tlbflush-ext", ",hv-vpindex", flush },
+        { "hv-tlbflush-direct", "", nested },
+        { "hv-ipi", ",hv-vpindex" },
+        { "hv-reset" },
+        { "hv-frequencies" },
+        { "hv-reenlightenment" },
+        { "hv-avic" },
+        { "hv-emsr-bitmap", "", nested },
+        { "hv-nested-gpa-flush", "", nested },
+        { "hv-evmcs", "", "it needs nested VMX" },
+        { "hv-xmm-input" },
+        { "hv-xmm-output", ",hv-xmm-input" },
+        { "hv-guest-idle", "", apic },
+        { "hv-tsc-invariant", ",hv-time", "no change of CPUID" },
+        { "hv-ext-hypercalls" },
+        { "hv-partition-id" },
+        { "hv-sint-polling", ",hv-vpindex,hv-synic" },
+        { "hv-hypercall-lock" },
+        { "hv-vp-registers", ",hv-vpindex", tcg },
+        { "hv-vsm", ",hv-vpindex,hv-synic,hv-vp-registers", tcg },
+        { "hv-syndbg", ",hv-vpindex,hv-synic,hv-relaxed" },
+        { "hv-no-nonarch-coresharing=on", ",hv-relaxed" },
+        { "hv-enforce-cpuid", ",hv-relaxed" },
+        { "hv-default=on" },
+        { "hv-passthrough=on" },
+        { "hv-default=on,hv-vapic=on", "", apic },
+    };
+    unsigned i;
+
+    if (access("/dev/kvm", R_OK | W_OK)) {
+        g_test_skip("no access to /dev/kvm");
+        return;
+    }
+    for (i = 0; i < ARRAY_SIZE(flags); i++) {
+        g_autofree char *cpu = g_strdup_printf(",%s%s", flags[i].flag,
+                                               flags[i].needs ?: "");
+        g_autofree char *err = start_to_fail("kvm,kernel-hyperv=off", cpu);
+        const char *message = flags[i].message ?: "'no-such-device'";
+
+        if (!strstr(err, message)) {
+            g_error("kvm%s: expected '%s', got '%s'", cpu, message, err);
+        }
+    }
+}
+
 static void assert_not_added(QTestState *s, const char *command)
 {
     QDict *rsp = qtest_qmp(s, command, NULL);
@@ -423,6 +492,7 @@ int main(int argc, char **argv)
     qhv_add("cpuid/vmbus-device", "PC-036", test_vmbus_device);
     qhv_add("cmdline/dependencies", "", test_dependencies);
     qhv_add("cmdline/refused", "", test_refused);
+    qhv_add("cmdline/kvm", "", test_kvm);
     qhv_add("cmdline/accepted", "", test_accepted);
     qhv_add("cmdline/hotplug", "", test_hotplug);
     return g_test_run();

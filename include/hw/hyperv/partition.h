@@ -252,6 +252,7 @@ typedef struct HvPartitionVtl {
  * @cpuid, @cpuid_vs: registers EAX, EBX, ECX, EDX of the hypervisor's leaves;
  *                    constant once the first VP exists (TLFS 4.2)
  * @enforce_cpuid: refuse what leaf 4 does not recommend
+ * @cpuid_loaded: a migration stream began with the same leaves
  * @nr_vtls: virtual trust levels that each VP may have: 1, or 2 with hv-vsm
  * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
  *              came from elsewhere
@@ -267,6 +268,7 @@ struct HvPartition {
     uint32_t cpuid[HV_CPUID_LEAVES][4];
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
     bool enforce_cpuid;
+    bool cpuid_loaded;
     uint32_t tsc_khz;
     int64_t tsc_offset;
     HvClock clock;

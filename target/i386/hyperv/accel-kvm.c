@@ -1,6 +1,6 @@
 /*
  * Hyper-V guest interface: the KVM port, for a kernel that does not implement
- * the interface itself
+ * the interface itself, or is not to
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -10,6 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/qapi-types-common.h"
 #include "qemu/units.h"
 #include "cpu.h"
 #include "hw/pci/msi.h"
@@ -29,9 +30,14 @@ static bool hv_kvm_init(HvPartition *p, Error **errp)
 {
     int ret;
 
+    if (kvm_state->kernel_hyperv == ON_OFF_AUTO_ON) {
+        error_setg(errp, "kernel-hyperv=on: the kernel does not implement "
+                   "Hyper-V; without it, QEMU does");
+        return false;
+    }
     if (!kvm_irqchip_in_kernel()) {
-        error_setg(errp, "Hyper-V enlightenments need kernel_irqchip=on or "
-                   "kernel_irqchip=split with a kernel that has none itself");
+        error_setg(errp, "Hyper-V enlightenments that QEMU implements need "
+                   "kernel-irqchip=on or kernel-irqchip=split");
         return false;
     }
     ret = kvm_filter_msrs(kvm_state, HV_X64_MSR_FIRST, HV_X64_MSR_COUNT,
@@ -166,9 +172,37 @@ static const HvPortOps hv_port_kvm = {
     .can_map = hv_kvm_can_map,
 };
 
+static int hv_kvm_get_kernel_hyperv(Object *obj, Error **errp)
+{
+    return KVM_STATE(obj)->kernel_hyperv;
+}
+
+static void hv_kvm_set_kernel_hyperv(Object *obj, int value, Error **errp)
+{
+    KVMState *s = KVM_STATE(obj);
+
+    if (s->fd != -1) {
+        error_setg(errp, "kernel-hyperv cannot be set after the accelerator "
+                   "has been initialized");
+        return;
+    }
+    s->kernel_hyperv = value;
+}
+
+void hv_kvm_accel_class_init(ObjectClass *oc)
+{
+    object_class_property_add_enum(oc, "kernel-hyperv", "OnOffAuto",
+                                   &OnOffAuto_lookup, hv_kvm_get_kernel_hyperv,
+                                   hv_kvm_set_kernel_hyperv);
+    object_class_property_set_description(oc, "kernel-hyperv",
+                                          "Let the kernel implement Hyper-V "
+                                          "(default: if it can)");
+}
+
 const HvPortOps *hv_kvm_port(void)
 {
-    if (kvm_check_extension(kvm_state, KVM_CAP_HYPERV) > 0) {
+    if (kvm_state->kernel_hyperv != ON_OFF_AUTO_OFF &&
+        kvm_check_extension(kvm_state, KVM_CAP_HYPERV) > 0) {
         return NULL;
     }
     return &hv_port_kvm;

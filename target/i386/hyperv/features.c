@@ -11,6 +11,7 @@
 #include "qemu/bswap.h"
 #include "cpu.h"
 #include "hw/qdev-properties.h"
+#include "hyperv-kvm.h"
 #include "internal.h"
 #include "system/kvm.h"
 
@@ -323,6 +324,14 @@ static bool hv_switched_off(X86CPU *cpu, const HvFeature *f)
     return gp && qapi_bool_parse(f->prop, gp->value, &on, NULL) && !on;
 }
 
+bool hv_feature_by_default(X86CPU *cpu, unsigned feat)
+{
+    const HvFeature *f = &hv_features[feat];
+
+    return cpu->hyperv_default && f->recommended &&
+           !qdev_find_global_prop(OBJECT(cpu), f->prop);
+}
+
 bool hv_expand_features(X86CPU *cpu, Error **errp)
 {
     const HvPortOps *port = hv_port();
@@ -348,8 +357,10 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
 
         if (!port) {
             if (f->emulation_only && (cpu->hyperv_features & bit)) {
-                return hv_feature_refused(f, "KVM has no such enlightenment",
-                                          errp);
+                return hv_feature_refused(f, f->needs ? hv_lacking(f->needs) :
+                                          "the kernel does not implement it; "
+                                          "with -accel kvm,kernel-hyperv=off "
+                                          "QEMU does", errp);
             }
             if (f->emulation_only) {
                 continue;

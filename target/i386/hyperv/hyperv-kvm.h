@@ -12,8 +12,13 @@
 struct kvm_cpuid_entry2;
 
 /**
+ * hv_kvm_accel_class_init: add the properties of "-accel kvm"
+ */
+void hv_kvm_accel_class_init(ObjectClass *oc);
+
+/**
  * hv_kvm_emulated: does QEMU implement the interface, because the kernel
- * does not?
+ * does not, or is not to?
  */
 bool hv_kvm_emulated(void);
 
@@ -24,5 +29,11 @@ bool hv_kvm_emulated(void);
  * Returns: how many there are; 0 for a CPU without a virtual processor
  */
 unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries);
+
+/**
+ * hv_feature_by_default: is it hv-default alone that asks for @feat, so that it
+ * may be left out?
+ */
+bool hv_feature_by_default(X86CPU *cpu, unsigned feat);
 
 #endif

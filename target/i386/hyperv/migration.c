@@ -53,8 +53,10 @@ static const char *hv_cpuid_difference(const HvCpuidStream *s)
 
 static int hv_cpuid_post_load(void *opaque, int version_id)
 {
-    const char *flag = hv_cpuid_difference(opaque);
+    HvCpuidStream *s = opaque;
+    const char *flag = hv_cpuid_difference(s);
 
+    s->parent->cpuid_loaded = !flag;
     if (flag) {
         error_report("The migrated guest cannot go on here: %s is not as where "
                      "it comes from; give both machines the same hv-* flags",
@@ -80,22 +82,44 @@ static const VMStateDescription vmstate_hv_cpuid = {
     .name = "hv-cpuid",
     .version_id = 1,
     .minimum_version_id = 1,
+    /* before the CPUs, which look at cpuid_loaded */
+    .priority = MIG_PRI_MAX,
     .fields = (const VMStateField[]) {
         VMSTATE_WITH_TMP(HvPartition, HvCpuidStream, vmstate_hv_cpuid_stream),
         VMSTATE_END_OF_LIST()
     }
 };
 
-static bool hv_kvmclock_needed(void *opaque)
+static bool hv_never_needed(void *opaque)
 {
     return false;
 }
+
+static int hv_kernel_pre_load(void *opaque)
+{
+    error_report("The migrated guest cannot go on here: where it comes from "
+                 "QEMU implements Hyper-V, here the kernel does; use -accel "
+                 "kvm,kernel-hyperv=off");
+    return -EINVAL;
+}
+
+static const VMStateDescription vmstate_hv_cpuid_kernel = {
+    .name = "hv-cpuid",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .priority = MIG_PRI_MAX,
+    .needed = hv_never_needed,
+    .pre_load = hv_kernel_pre_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_END_OF_LIST()
+    }
+};
 
 static const VMStateDescription vmstate_hv_kvmclock_reliable = {
     .name = "kvmclock/clock_is_reliable",
     .version_id = 1,
     .minimum_version_id = 1,
-    .needed = hv_kvmclock_needed,
+    .needed = hv_never_needed,
     .fields = (const VMStateField[]) {
         VMSTATE_UNUSED(sizeof(bool)),
         VMSTATE_END_OF_LIST()
@@ -107,7 +131,7 @@ static const VMStateDescription vmstate_hv_kvmclock = {
     .name = "kvmclock",
     .version_id = 1,
     .minimum_version_id = 1,
-    .needed = hv_kvmclock_needed,
+    .needed = hv_never_needed,
     .fields = (const VMStateField[]) {
         VMSTATE_UNUSED(sizeof(uint64_t)),
         VMSTATE_END_OF_LIST()
@@ -120,6 +144,10 @@ static const VMStateDescription vmstate_hv_kvmclock = {
 
 void hv_migration_init(HvPartition *p)
 {
+    if (!p) {
+        vmstate_register(NULL, 0, &vmstate_hv_cpuid_kernel, NULL);
+        return;
+    }
     vmstate_register(NULL, 0, &vmstate_hv_cpuid, p);
     if (!kvm_enabled()) {
         vmstate_register(NULL, 0, &vmstate_hv_kvmclock, p);

@@ -7,6 +7,15 @@
 #include "qemu/osdep.h"
 #include "hyperv-kvm.h"
 
+void hv_kvm_accel_class_init(ObjectClass *oc)
+{
+}
+
+bool hv_feature_by_default(X86CPU *cpu, unsigned feat)
+{
+    return false;
+}
+
 bool hv_kvm_emulated(void)
 {
     return false;

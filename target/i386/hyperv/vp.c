@@ -98,7 +98,13 @@ bool hv_cpu_realize(X86CPU *cpu, Error **errp)
     CPUX86State *env = &cpu->env;
     HvPartition *p;
 
-    if (!port || !hv_wanted(cpu)) {
+    if (!hv_wanted(cpu)) {
+        return true;
+    }
+    if (!port) {
+        if (CPU(cpu) == first_cpu) {
+            hv_migration_init(NULL);
+        }
         return true;
     }
 
@@ -181,6 +187,10 @@ static const char *hv_cpu_cannot_load(X86CPU *cpu)
     const HvPortOps *ops = cpu->hv_vp->partition->ops;
     unsigned i;
 
+    if (!cpu->hv_vp->partition->cpuid_loaded) {
+        return "Where it comes from it has no hv-* flags, or its Hyper-V is "
+               "the kernel's: there, use -accel kvm,kernel-hyperv=off";
+    }
     if (hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME) && ops->tsc_khz_ok &&
         !ops->tsc_khz_ok(CPU(cpu), env->tsc_khz)) {
         return "hv-time: the host's TSC has another frequency and cannot be "
