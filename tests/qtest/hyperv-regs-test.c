@@ -17,7 +17,8 @@
 
 #define REG_ACTIVITY    0x00000004
 #define REG_PENDING     0x00010002
-#define REG_RIP         0x00020010
+#define REG_IP          0x00020010
+#define REG_XFEM        0x00040005
 #define REG_VP_INDEX    0x00090003
 
 typedef enum {
@@ -47,7 +48,7 @@ static const Reg regs[] = {
     { REG_PENDING, 1, RW, 3 << 1 | 1 << 4 | 13 << 16 | 5ull << 32 | 1 },
     { 0x00010003, 1, RW, 3 },                       /* InterruptState */
     { 0x00020000, 16, RW, 0x8765432112345678 },     /* Rax to R15 */
-    { REG_RIP, 1, RW, 0x7fff12345678 },
+    { REG_IP, 1, RW, 0x7fff12345678 },
     { 0x00020011, 1, RW, 0x246 },                   /* Rflags */
     { 0x00030000, 16, RW, 1, UINT64_MAX },          /* Xmm */
     { 0x00030010, 8, RW, 5, 0xffff },               /* FpMmx */
@@ -104,6 +105,24 @@ static const Reg regs[] = {
     { 0x000a0015, 1, RW, 0x1234 },                  /* Sirbp */
     { 0x000b0000, 1, RW, 0x10000 },                 /* Stimer0Config */
     { 0x000b0001, 1, RW, 0x123456789 },             /* Stimer0Count */
+};
+
+/* Xfem of a CPU that has XSAVE with AVX and MPX */
+static const struct {
+    uint64_t value;
+    uint16_t status;
+} xfem[] = {
+    { 3, ST_SUCCESS },
+    { 7, ST_SUCCESS },
+    { 0x19, ST_SUCCESS },
+    { 0, ST_INVALID_PARAMETER },                    /* without x87 */
+    { 2, ST_INVALID_PARAMETER },
+    { 5, ST_INVALID_REGISTER_VALUE },               /* AVX without SSE */
+    { 9, ST_INVALID_REGISTER_VALUE },               /* half of MPX */
+    { 0x11, ST_INVALID_REGISTER_VALUE },
+    { 0xe3, ST_INVALID_PARAMETER },                 /* not there */
+    { 1ull << 62 | 3, ST_INVALID_PARAMETER },
+    { 1, ST_SUCCESS },
 };
 
 static QTestState *start(void)
@@ -325,13 +344,13 @@ static void test_start(void)
     g_assert_cmphex(qhv_hcall_mem(s, 0, HC_START_VP, in, sizeof(in), NULL), ==,
                     ST_INVALID_REGISTER_VALUE);
     assert_reg(s, 1, REG_ACTIVITY, 1);
-    assert_reg(s, 1, REG_RIP, 0xfff0);
+    assert_reg(s, 1, REG_IP, 0xfff0);
 
     start_context(in, 1);
     g_assert_cmphex(qhv_hcall_mem(s, 0, HC_START_VP, in, sizeof(in), NULL), ==,
                     ST_SUCCESS);
     assert_reg(s, 1, REG_ACTIVITY, 0);
-    assert_reg(s, 1, REG_RIP, 0xffff800000001000);
+    assert_reg(s, 1, REG_IP, 0xffff800000001000);
     assert_reg(s, 1, 0x00020004, 0x5000);           /* RSP */
     assert_reg(s, 1, 0x00060004, 0x1000);           /* FS */
     assert_reg(s, 1, 0x00060005, 0x2000);           /* GS */
@@ -347,6 +366,29 @@ static void test_start(void)
     qtest_quit(s);
 }
 
+/* What XSETBV refuses is refused, and changes nothing */
+static void test_xfem(void)
+{
+    QTestState *s = qhv_start(CPUS, QHV_ALL ",+xsave,+avx,+mpx", NULL);
+    uint64_t low, high, last = 1;
+    unsigned i;
+
+    qhv_set_guest_os_id(s);
+    for (i = 0; i < ARRAY_SIZE(xfem); i++) {
+        g_assert_cmphex(get(s, 1, 2, REG_XFEM, &low, &high), ==, ST_SUCCESS);
+        g_assert_cmphex(low, ==, last);
+        g_assert_cmphex(high, ==, 0);
+        g_assert_cmphex(set(s, 1, 2, REG_XFEM, xfem[i].value, 0), ==,
+                        xfem[i].status);
+        if (xfem[i].status == ST_SUCCESS) {
+            last = xfem[i].value;
+        }
+    }
+    g_assert_cmphex(get(s, 1, 2, REG_XFEM, &low, &high), ==, ST_SUCCESS);
+    g_assert_cmphex(low, ==, last);
+    qtest_quit(s);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -354,6 +396,7 @@ int main(int argc, char **argv)
                 GUINT_TO_POINTER(SELF), test_walk);
     qhv_add_row("regs/walk", "other", "VM-030,VM-032,VM-033,VM-035",
                 GUINT_TO_POINTER(2), test_walk);
+    qhv_add("regs/xfem", "VM-030", test_xfem);
     qhv_add("regs/absent", "VM-029", test_absent);
     qhv_add("regs/fuzz", "VM-030", test_fuzz);
     qhv_add("regs/start", "VS-012", test_start);
