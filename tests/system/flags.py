@@ -59,7 +59,7 @@ def flags():
                     good, detail = report[name]
                     assert good, f'{name}: {detail}\n{v.complaints() or ""}'
                 # work for the TLB flush and IPI calls
-                assert v.sh('tick & sleep 2; kill $!')[0] == 0
+                assert v.sh('tick & sleep 1; kill $!')[0] == 0
                 assert 'TICK-BAD' not in v.console.text, v.console.text
 
     # The one thing that Linux holds against a Hyper-V without hv-vapic.
