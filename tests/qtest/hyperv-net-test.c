@@ -649,6 +649,178 @@ static void test_control(void)
     net_stop(n);
 }
 
+/* Every value of the list, and what single ones say of a card of 10 Gbit/s */
+static void test_oids(void)
+{
+    static const struct {
+        uint32_t oid, len, value;
+    } values[] = {
+        { OID_GEN_HARDWARE_STATUS, 4, 0 },
+        { OID_GEN_MEDIA_SUPPORTED, 4, RNDIS_MEDIUM_802_3 },
+        { OID_GEN_MEDIA_IN_USE, 4, RNDIS_MEDIUM_802_3 },
+        { OID_GEN_CURRENT_LOOKAHEAD, 4, 1500 },
+        { OID_GEN_MAXIMUM_TOTAL_SIZE, 4, 1514 },
+        { OID_GEN_TRANSMIT_BLOCK_SIZE, 4, 1514 },
+        { OID_GEN_RECEIVE_BLOCK_SIZE, 4, 1514 },
+        { OID_GEN_LINK_SPEED, 4, 100000000 },
+        { OID_GEN_MAX_LINK_SPEED, 16, 10000000000ull & UINT32_MAX },
+        { OID_802_3_MAXIMUM_LIST_SIZE, 4, 64 },
+        { OID_GEN_XMIT_ERROR, 4, 0 },
+    };
+    static const uint8_t groups[12] = { 1, 0, 0x5e, 0, 0, 1, 1, 0, 0x5e, 0, 0,
+                                        2 };
+    Net *n = net_ready(0);
+    uint8_t list[2048], buf[2048];
+    uint32_t len, status, nr = query(n, OID_GEN_SUPPORTED_LIST, list) / 4;
+    const NdisLinkState *link = (const void *)buf;
+    const NdisRssCapabilities *rss = (const void *)buf;
+    NdisOffloadEncapsulation *encap = (void *)buf;
+    unsigned i;
+
+    for (i = 0; i < nr; i++) {
+        status = request(n, RNDIS_MSG_QUERY, get32(list + 4 * i), NULL, 0, buf,
+                         &len);
+        g_assert_cmpuint(len, <=, 4 * nr);
+        /* or one that is only set */
+        g_assert(status == RNDIS_STATUS_SUCCESS || !len);
+    }
+    for (i = 0; i < ARRAY_SIZE(values); i++) {
+        g_assert_cmpuint(query(n, values[i].oid, buf), ==, values[i].len);
+        g_assert_cmpuint(get32(buf), ==, values[i].value);
+    }
+    g_assert_cmpuint(query(n, OID_GEN_LINK_STATE, buf), ==, sizeof(*link));
+    g_assert_cmpuint(le32_to_cpu(link->connect_state), ==, 1);
+    g_assert_cmpuint(le64_to_cpu(link->rcv_speed), ==, 10000000000ull);
+    g_assert_cmpuint(query(n, OID_GEN_RECEIVE_SCALE_CAPABILITIES, buf), ==,
+                     sizeof(*rss));
+    g_assert_cmpuint(le32_to_cpu(rss->num_queues), ==, 4);
+    g_assert_cmpuint(le16_to_cpu(rss->num_entries), ==, 128);
+    g_assert_cmpuint(query(n, OID_GEN_FRIENDLY_NAME, buf), ==, 32);
+    g_assert_cmphex(get32(buf), ==, 'N' | 'e' << 16);
+    len = query(n, OID_GEN_VENDOR_DESCRIPTION, buf);
+    g_assert_cmpuint(strnlen((char *)buf, len), ==, len - 1);
+
+    g_assert_cmpint(set(n, OID_802_3_MULTICAST_LIST, groups, 12), ==,
+                    RNDIS_STATUS_SUCCESS);
+    g_assert_cmpuint(query(n, OID_802_3_MULTICAST_LIST, buf), ==, 12);
+    g_assert(!memcmp(buf, groups, 12));
+    g_assert_cmpint(set(n, OID_802_3_MULTICAST_LIST, list, 65 * 6), ==,
+                    RNDIS_STATUS_MULTICAST_FULL);
+    g_assert_cmpint(set(n, OID_802_3_MULTICAST_LIST, groups, 11), ==,
+                    RNDIS_STATUS_INVALID_LENGTH);
+    g_assert_cmpint(set(n, OID_GEN_CURRENT_LOOKAHEAD, list, 4), ==,
+                    RNDIS_STATUS_SUCCESS);
+
+    len = query(n, OID_OFFLOAD_ENCAPSULATION, buf);
+    g_assert_cmpuint(len, ==, sizeof(*encap));
+    g_assert_cmpint(set(n, OID_OFFLOAD_ENCAPSULATION, buf, len), ==,
+                    RNDIS_STATUS_SUCCESS);
+    g_assert_cmpint(set(n, OID_OFFLOAD_ENCAPSULATION, buf, len - 1), ==,
+                    RNDIS_STATUS_INVALID_LENGTH);
+    encap->ip6_type ^= cpu_to_le32(0xff);
+    g_assert_cmpint(set(n, OID_OFFLOAD_ENCAPSULATION, buf, len), ==,
+                    RNDIS_STATUS_NOT_SUPPORTED);
+    net_stop(n);
+}
+
+/* Set a parameter by name: both are zero-terminated ASCII */
+static uint32_t set_config(Net *n, const char *name, const char *value)
+{
+    struct {
+        RndisConfigParameter p;
+        uint16_t text[160];
+    } QEMU_PACKED in = {
+        .p.name_offset = cpu_to_le32(sizeof(in.p)),
+        .p.name_length = cpu_to_le32(2 * strlen(name)),
+        .p.type = cpu_to_le32(RNDIS_CONFIG_STRING),
+        .p.value_offset = cpu_to_le32(sizeof(in.p) + 2 * strlen(name)),
+        .p.value_length = cpu_to_le32(2 * strlen(value)),
+    };
+    unsigned i, len = 0;
+
+    for (i = 0; name[i]; i++) {
+        stw_le_p((uint8_t *)&in + sizeof(in.p) + 2 * len++, name[i]);
+    }
+    for (i = 0; value[i]; i++) {
+        stw_le_p((uint8_t *)&in + sizeof(in.p) + 2 * len++, value[i]);
+    }
+    return set(n, OID_GEN_RNDIS_CONFIG_PARAMETER, &in,
+               sizeof(in.p) + 2 * len);
+}
+
+/* What is on of the offloads, and what can be; and the address, by name */
+static void test_settings(void)
+{
+    static const struct {
+        const char *name, *value;
+    } bad[] = {
+        { "NetworkAddress", "525400abcde" },
+        { "NetworkAddress", "525400abcdeff" },
+        { "NetworkAddress", "525400abcdeg" },
+        { "NetworkAddress", "535400abcdef" },           /* of a group */
+        { "*TCPChecksumOffloadIPv4", "4" },
+        { "*TCPChecksumOffloadIPv4", "x" },
+        { "NetworkAddress", "0123456789012345678901234567890123456789"
+                            "012345678901234567890123" },
+    };
+    static const uint8_t other[6] = { 0x52, 0x54, 0x00, 0xab, 0xcd, 0xef };
+    Net *n = net_ready(NVSP_CAP_RSC);
+    NdisOffload caps, on, zero = { 0 };
+    RndisConfigParameter p = { 0 };
+    uint8_t buf[2048];
+    unsigned i;
+
+    g_assert_cmpuint(query(n, OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES, &caps), ==,
+                     sizeof(caps));
+    g_assert(caps.rsc_ip4 && caps.rsc_ip6 && caps.lso_v2.ip4_max_size);
+    set_offloads(n, NDIS_OFFLOAD_TX_RX, NDIS_OFFLOAD_ON, NDIS_OFFLOAD_ON);
+    g_assert_cmpuint(query(n, OID_TCP_OFFLOAD_CURRENT_CONFIG, &on), ==,
+                     sizeof(on));
+    g_assert(!memcmp(&on, &caps, sizeof(on)));
+    set_offloads(n, NDIS_OFFLOAD_TX, NDIS_OFFLOAD_OFF, NDIS_OFFLOAD_OFF);
+    query(n, OID_TCP_OFFLOAD_CURRENT_CONFIG, &on);
+    g_assert(on.csum.ip4_tx == caps.csum.ip4_tx && !on.csum.ip4_rx);
+    g_assert(on.csum.ip6_tx == caps.csum.ip6_tx && !on.csum.ip6_rx);
+    g_assert(!memcmp(&on.lso_v2, &zero.lso_v2, sizeof(on.lso_v2)));
+    g_assert(!on.rsc_ip4 && !on.rsc_ip6);
+
+    /* bit 0 of a value is for sending, bit 1 for receiving */
+    g_assert_cmpint(set_config(n, "*TCPChecksumOffloadIPv4", "2"), ==,
+                    RNDIS_STATUS_SUCCESS);
+    g_assert_cmpint(set_config(n, "*LsoV2IPv6", "1"), ==,
+                    RNDIS_STATUS_SUCCESS);
+    g_assert_cmpint(set_config(n, "NobodyKnows", "1"), ==,
+                    RNDIS_STATUS_SUCCESS);
+    query(n, OID_TCP_OFFLOAD_CURRENT_CONFIG, &on);
+    g_assert(on.csum.ip4_tx != caps.csum.ip4_tx && on.csum.ip4_tx);
+    g_assert(on.csum.ip4_rx != caps.csum.ip4_rx && on.csum.ip4_rx);
+    g_assert(!on.lso_v2.ip4_max_size && on.lso_v2.ip6_max_size);
+
+    g_assert_cmpint(set_config(n, "NetworkAddress", "525400abCDEF"), ==,
+                    RNDIS_STATUS_SUCCESS);
+    for (i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_assert_cmpint(set_config(n, bad[i].name, bad[i].value), ==,
+                        RNDIS_STATUS_INVALID_DATA);
+    }
+    g_assert_cmpuint(query(n, OID_802_3_CURRENT_ADDRESS, buf), ==, 6);
+    g_assert(!memcmp(buf, other, 6));
+    sane(n);
+
+    /* strings that are not there */
+    g_assert_cmpint(set(n, OID_GEN_RNDIS_CONFIG_PARAMETER, &p, sizeof(p) - 1),
+                    ==, RNDIS_STATUS_INVALID_LENGTH);
+    p.type = cpu_to_le32(RNDIS_CONFIG_STRING);
+    p.value_offset = cpu_to_le32(sizeof(p));
+    p.value_length = cpu_to_le32(2);
+    g_assert_cmpint(set(n, OID_GEN_RNDIS_CONFIG_PARAMETER, &p, sizeof(p)), ==,
+                    RNDIS_STATUS_INVALID_DATA);
+    p.value_offset = cpu_to_le32(sizeof(p) + 1);
+    p.value_length = 0;
+    g_assert_cmpint(set(n, OID_GEN_RNDIS_CONFIG_PARAMETER, &p, sizeof(p)), ==,
+                    RNDIS_STATUS_INVALID_DATA);
+    net_stop(n);
+}
+
 static void test_filters(void)
 {
     static const uint8_t group[2][6] = {
@@ -1316,6 +1488,8 @@ int main(int argc, char **argv)
     qtest_add_func("/hyperv/net/versions", test_versions);
     qtest_add_func("/hyperv/net/nic", test_nic);
     qtest_add_func("/hyperv/net/control", test_control);
+    qtest_add_func("/hyperv/net/oids", test_oids);
+    qtest_add_func("/hyperv/net/settings", test_settings);
     qtest_add_func("/hyperv/net/filters", test_filters);
     qtest_add_func("/hyperv/net/send", test_send);
     qtest_add_func("/hyperv/net/checksum", test_checksum);
