@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A disk on hv-scsi, judged by Linux: a file system is made, filled, checked,
-# booted from, and still holds what was written.  The same
-# for the twin of an IDE disk.
+# booted from, and still holds what was written; the controller goes and comes;
+# an IDE disk has a twin.
 #
 # DISK_MIB=1024 writes a gigabyte.
 
