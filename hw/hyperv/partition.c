@@ -12,9 +12,6 @@
 #include "system/reset.h"
 #include "trace.h"
 
-/* int3: what a jump into the page anywhere but at its code runs into */
-#define HV_HYPERCALL_PAGE_FILL 0xcc
-
 /*
  * The answer never changes once the first CPU is realized, so it is looked
  * up in the object tree only until then.
@@ -133,8 +130,10 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
         hv_partition_set_guest_os_id(p, i, 0);
         hv_partition_set_hypercall(p, i, 0);
         hv_partition_set_reference_tsc(p, i, 0);
+        p->vtl[i].vsm_config = 0;
     }
     p->cpuid_loaded = false;
+    p->enabled_vtls = 1;
     memset(p->crash_param, 0, sizeof(p->crash_param));
     p->crash_ctl = 0;
     g_clear_pointer(&p->crash_message, g_free);
@@ -225,7 +224,8 @@ static bool hv_partition_vmstate_needed(void *opaque)
 {
     HvPartition *p = opaque;
 
-    return p->clock.offset || p->tsc_invariant_control || p->crash_ctl ||
+    return p->enabled_vtls != 1 ||
+           p->clock.offset || p->tsc_invariant_control || p->crash_ctl ||
            p->syndbg_control || p->syndbg_status || p->syndbg_send_page ||
            p->syndbg_recv_page || p->syndbg_pending_page ||
            p->syndbg_options;
@@ -249,6 +249,58 @@ static const VMStateDescription vmstate_hv_partition_clock = {
     }
 };
 
+static bool hv_partition_vtls_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+
+    return p->enabled_vtls != 1;
+}
+
+/* As the guest wrote them, in the order that they depend on each other */
+static int hv_partition_vtls_post_load(void *opaque, int version_id)
+{
+    HvPartition *p = opaque;
+    unsigned i;
+
+    if (!(p->enabled_vtls & 1) || p->enabled_vtls >> p->nr_vtls) {
+        return -EINVAL;
+    }
+    for (i = 1; i < p->nr_vtls; i++) {
+        hv_partition_set_guest_os_id(p, i, p->vtl[i].guest_os_id);
+        hv_partition_set_hypercall(p, i, p->vtl[i].hypercall);
+        hv_partition_set_reference_tsc(p, i, p->vtl[i].reference_tsc);
+    }
+    return 0;
+}
+
+static const VMStateDescription vmstate_hv_partition_vtl = {
+    .name = "hv-partition/vtl",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(guest_os_id, HvPartitionVtl),
+        VMSTATE_UINT64(hypercall, HvPartitionVtl),
+        VMSTATE_UINT64(reference_tsc, HvPartitionVtl),
+        VMSTATE_UINT64(vsm_config, HvPartitionVtl),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+/* Trust levels above 0 */
+static const VMStateDescription vmstate_hv_partition_vtls = {
+    .name = "hv-partition/vtls",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_partition_vtls_needed,
+    .post_load = hv_partition_vtls_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT16(enabled_vtls, HvPartition),
+        VMSTATE_STRUCT_SUB_ARRAY(vtl, HvPartition, 1, HV_NUM_VTLS - 1, 1,
+                                 vmstate_hv_partition_vtl, HvPartitionVtl),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription vmstate_hv_partition = {
     .name = "hv-partition",
     .version_id = 1,
@@ -267,6 +319,7 @@ static const VMStateDescription vmstate_hv_partition = {
     },
     .subsections = (const VMStateDescription * const []) {
         &vmstate_hv_partition_clock,
+        &vmstate_hv_partition_vtls,
         NULL
     }
 };
@@ -308,6 +361,7 @@ HvPartition *hv_partition_create(const HvPortOps *ops, unsigned nr_vtls,
 
     p->ops = ops;
     p->nr_vtls = nr_vtls;
+    p->enabled_vtls = 1;
     p->nr_vps = ms->smp.max_cpus;
     p->vps = g_new0(HvVp *, p->nr_vps);
     object_property_add_child(OBJECT(ms), "hv-partition", OBJECT(p));

@@ -84,8 +84,8 @@ static void hv_stimer_expire(HvStimer *t)
     vp->synic_stats.timer_expirations++;
 
     if (t->config & HV_STIMER_DIRECT) {
-        hv_vp_raise(vp, (t->config >> HV_STIMER_VECTOR_SHIFT) &
-                        HV_STIMER_VECTOR_MASK);
+        hv_vp_raise(t->vtl, (t->config >> HV_STIMER_VECTOR_SHIFT) &
+                            HV_STIMER_VECTOR_MASK);
     } else if (!t->src.queued) {
         t->msg_exp_time = t->exp_time;
         hv_synic_post(t->vtl, &t->src, hv_stimer_sint(t));

@@ -27,7 +27,7 @@ QEMU_BUILD_BUG_ON(sizeof(struct hyperv_event_flags_page) != HV_PAGE_SIZE);
 static void hv_synic_page_init(HvVtl *vtl, HvOverlay *ov, const char *what,
                                Error **errp)
 {
-    unsigned level = vtl - vtl->vp->vtl;
+    unsigned level = hv_vtl_index(vtl);
     /* Those of VTL 0 are QEMU's for KVM's SynIC, so that streams are alike */
     g_autofree char *name = level ?
         g_strdup_printf("synic-%u.%u-%s-page", vtl->vp->index, level, what) :
@@ -71,7 +71,7 @@ static void hv_synic_raise(HvVtl *vtl, unsigned sint)
         return;
     }
     trace_hv_synic_raise(vtl->vp->index, sint, val & HV_SINT_VECTOR_MASK);
-    hv_vp_raise(vtl->vp, val & HV_SINT_VECTOR_MASK);
+    hv_vp_raise(vtl, val & HV_SINT_VECTOR_MASK);
 }
 
 static void hv_synic_update_auto_eoi(HvSynic *s)

@@ -19,28 +19,40 @@ void hv_vp_lock(HvVp *vp)
     qemu_mutex_lock(&vp->lock);
 }
 
-void hv_vp_raise(HvVp *vp, uint8_t vector)
+void hv_vp_raise(HvVtl *vtl, uint8_t vector)
 {
-    set_bit(vector, vp->vectors);
-    vp->vectors_pending = true;
+    set_bit(vector, vtl->vectors);
+    vtl->vp->vectors_pending = true;
+}
+
+static void hv_vtl_assert_raised(HvVtl *vtl)
+{
+    const HvPortOps *ops = vtl->vp->partition->ops;
+    DECLARE_BITMAP(vectors, HV_VECTORS);
+    unsigned long vector;
+
+    qemu_mutex_lock(&vtl->vp->lock);
+    bitmap_copy(vectors, vtl->vectors, HV_VECTORS);
+    bitmap_zero(vtl->vectors, HV_VECTORS);
+    qemu_mutex_unlock(&vtl->vp->lock);
+
+    for (vector = find_first_bit(vectors, HV_VECTORS); vector < HV_VECTORS;
+         vector = find_next_bit(vectors, HV_VECTORS, vector + 1)) {
+        ops->assert_vector(vtl, vector);
+    }
 }
 
 /* Big QEMU lock held */
 static void hv_vp_assert_raised(HvVp *vp)
 {
-    const HvPortOps *ops = vp->partition->ops;
-    DECLARE_BITMAP(vectors, HV_VECTORS);
-    unsigned long vector;
+    unsigned i;
 
     qemu_mutex_lock(&vp->lock);
-    bitmap_copy(vectors, vp->vectors, HV_VECTORS);
-    bitmap_zero(vp->vectors, HV_VECTORS);
     vp->vectors_pending = false;
     qemu_mutex_unlock(&vp->lock);
 
-    for (vector = find_first_bit(vectors, HV_VECTORS); vector < HV_VECTORS;
-         vector = find_next_bit(vectors, HV_VECTORS, vector + 1)) {
-        ops->assert_vector(vp->cs, vector);
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
+        hv_vtl_assert_raised(&vp->vtl[i]);
     }
 }
 
@@ -113,6 +125,16 @@ void hv_vp_set_assist(HvVtl *vtl, uint64_t val)
     hv_overlay_set(&vtl->vp_assist_page, val);
 }
 
+/* Before the CPU and its APIC are reset */
+static void hv_vp_reset_enter(Object *obj, ResetType type)
+{
+    HvVp *vp = HV_VP(obj);
+
+    if (vp->enabled_vtls != 1) {
+        vp->partition->ops->vtl_reset(vp);
+    }
+}
+
 static void hv_vp_reset_hold(Object *obj, ResetType type)
 {
     HvVp *vp = HV_VP(obj);
@@ -126,30 +148,30 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
         hv_vp_set_assist(vtl, 0);
         hv_overlay_clear(&vtl->vp_assist_page);
         vtl->eoi_assist_armed = false;
+        vtl->vina = 0;
+        memset(vtl->secure_config, 0, sizeof(vtl->secure_config));
+        vtl->nr_saved = 0;
     }
-    vp->active_vtl = 0;
     vp->idle = false;
     vp->pending_event = 0;
     vp->loaded = false;
-    vp->nr_saved = 0;
 }
 
 /* Queue again what waited when the stream was written */
-static void hv_vp_post_saved(HvVp *vp)
+static void hv_vtl_post_saved(HvVtl *vtl)
 {
-    HvVtl *vtl = &vp->vtl[0];
     unsigned i;
 
-    hv_vp_lock(vp);
-    for (i = 0; i < vp->nr_saved; i++) {
-        HvStimer *t = &vtl->stimer[vp->saved[i]];
+    hv_vp_lock(vtl->vp);
+    for (i = 0; i < vtl->nr_saved; i++) {
+        HvStimer *t = &vtl->stimer[vtl->saved[i]];
 
         if (!t->src.queued) {
             hv_synic_post(vtl, &t->src, (t->config >> HV_STIMER_SINT_SHIFT) &
                                         HV_STIMER_SINT_MASK);
         }
     }
-    hv_vp_unlock(vp);
+    hv_vp_unlock(vtl->vp);
 }
 
 /* TLFS 16.6: tell a guest that asked for it that it has been migrated */
@@ -162,7 +184,7 @@ static void hv_vp_reenlighten(HvVp *vp)
     if ((control & HV_REENLIGHTENMENT_ENABLE) &&
         control >> HV_REENLIGHTENMENT_TARGET_SHIFT == vp->index &&
         vector >= HV_VECTOR_MIN) {
-        p->ops->assert_vector(vp->cs, vector);
+        p->ops->assert_vector(&vp->vtl[0], vector);
     }
 }
 
@@ -179,7 +201,9 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
     if (!running || !vp->loaded) {
         return;
     }
-    hv_vp_post_saved(vp);
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
+        hv_vtl_post_saved(&vp->vtl[i]);
+    }
     if (vp->pending_event && vp->partition->ops->load_pending_event) {
         vp->partition->ops->load_pending_event(vp);
     }
@@ -192,26 +216,45 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
 }
 
 /* Timers whose message waits, in the order of their SINT's queue */
-static int hv_vp_pre_save(void *opaque)
+static void hv_vtl_note_queued(HvVtl *vtl)
 {
-    HvVp *vp = opaque;
-    HvVtl *vtl = &vp->vtl[0];
     HvMsgSource *src;
     unsigned i, j;
 
-    if (vp->loaded) {
-        /* loaded, and saved again before it ran: nothing is queued yet */
-        return 0;
-    }
-    vp->nr_saved = 0;
+    vtl->nr_saved = 0;
     for (i = 0; i < HV_SINT_COUNT; i++) {
         QTAILQ_FOREACH(src, &vtl->synic.queue[i], link) {
             for (j = 0; j < HV_STIMERS; j++) {
                 if (src == &vtl->stimer[j].src) {
-                    vp->saved[vp->nr_saved++] = j;
+                    vtl->saved[vtl->nr_saved++] = j;
                 }
             }
         }
+    }
+}
+
+static int hv_vtl_check_saved(const HvVtl *vtl)
+{
+    unsigned i;
+
+    if (vtl->nr_saved > HV_STIMERS) {
+        return -EINVAL;
+    }
+    for (i = 0; i < vtl->nr_saved; i++) {
+        if (vtl->saved[i] >= HV_STIMERS) {
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int hv_vp_pre_save(void *opaque)
+{
+    HvVp *vp = opaque;
+
+    /* If it was loaded and has not run since, nothing is queued yet */
+    if (!vp->loaded) {
+        hv_vtl_note_queued(&vp->vtl[0]);
     }
     return 0;
 }
@@ -219,18 +262,28 @@ static int hv_vp_pre_save(void *opaque)
 static int hv_vp_post_load(void *opaque, int version_id)
 {
     HvVp *vp = opaque;
-    unsigned i;
 
-    if (vp->nr_saved > HV_STIMERS) {
-        return -EINVAL;
-    }
-    for (i = 0; i < vp->nr_saved; i++) {
-        if (vp->saved[i] >= HV_STIMERS) {
-            return -EINVAL;
-        }
-    }
     vp->loaded_timers = true;
+    return hv_vtl_check_saved(&vp->vtl[0]);
+}
+
+static int hv_vtl_pre_save(void *opaque)
+{
+    HvVtl *vtl = opaque;
+
+    if (!vtl->vp->loaded) {
+        hv_vtl_note_queued(vtl);
+    }
     return 0;
+}
+
+static int hv_vtl_post_load(void *opaque, int version_id)
+{
+    HvVtl *vtl = opaque;
+
+    hv_vp_set_assist(vtl, vtl->vp_assist);
+    hv_synic_load(vtl);
+    return hv_vtl_check_saved(vtl);
 }
 
 static const VMStateDescription vmstate_hv_stimer = {
@@ -240,6 +293,43 @@ static const VMStateDescription vmstate_hv_stimer = {
     .fields = (const VMStateField[]) {
         VMSTATE_UINT64(exp_time, HvStimer),
         VMSTATE_UINT64(msg_exp_time, HvStimer),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const VMStateDescription vmstate_hv_vtl_stimer = {
+    .name = "hv-vtl/stimer",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(config, HvStimer),
+        VMSTATE_UINT64(count, HvStimer),
+        VMSTATE_UINT64(exp_time, HvStimer),
+        VMSTATE_UINT64(msg_exp_time, HvStimer),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+const VMStateDescription vmstate_hv_vtl = {
+    .name = "hv-vtl",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = hv_vtl_pre_save,
+    .post_load = hv_vtl_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(vp_assist, HvVtl),
+        VMSTATE_BOOL(eoi_assist_armed, HvVtl),
+        VMSTATE_UINT64(vina, HvVtl),
+        VMSTATE_UINT64_ARRAY(secure_config, HvVtl, HV_NUM_VTLS),
+        VMSTATE_UINT64(synic.scontrol, HvVtl),
+        VMSTATE_UINT64(synic.siefp, HvVtl),
+        VMSTATE_UINT64(synic.simp, HvVtl),
+        VMSTATE_UINT64(synic.sirbp, HvVtl),
+        VMSTATE_UINT64_ARRAY(synic.sint, HvVtl, HV_SINT_COUNT),
+        VMSTATE_STRUCT_ARRAY(stimer, HvVtl, HV_STIMERS, 1,
+                             vmstate_hv_vtl_stimer, HvStimer),
+        VMSTATE_UINT8(nr_saved, HvVtl),
+        VMSTATE_UINT8_ARRAY(saved, HvVtl, HV_STIMERS),
         VMSTATE_END_OF_LIST()
     }
 };
@@ -271,8 +361,8 @@ static const VMStateDescription vmstate_hv_vp = {
     .fields = (const VMStateField[]) {
         VMSTATE_STRUCT_ARRAY(vtl[0].stimer, HvVp, HV_STIMERS, 1,
                              vmstate_hv_stimer, HvStimer),
-        VMSTATE_UINT8(nr_saved, HvVp),
-        VMSTATE_UINT8_ARRAY(saved, HvVp, HV_STIMERS),
+        VMSTATE_UINT8(vtl[0].nr_saved, HvVp),
+        VMSTATE_UINT8_ARRAY(vtl[0].saved, HvVp, HV_STIMERS),
         VMSTATE_UINT64(vtl[0].synic.sirbp, HvVp),
         VMSTATE_BOOL(vtl[0].eoi_assist_armed, HvVp),
         VMSTATE_BOOL(idle, HvVp),
@@ -358,6 +448,7 @@ static void hv_vp_class_init(ObjectClass *klass, void *data)
     dc->realize = hv_vp_realize;
     dc->unrealize = hv_vp_unrealize;
     dc->user_creatable = false;
+    rc->phases.enter = hv_vp_reset_enter;
     rc->phases.hold = hv_vp_reset_hold;
 }
 
@@ -390,6 +481,7 @@ HvVp *hv_vp_create(HvPartition *p, CPUState *cs, Error **errp)
     vp->partition = p;
     vp->cs = cs;
     vp->index = cs->cpu_index;
+    vp->enabled_vtls = 1;
     object_property_add_child(OBJECT(cs), "hv-vp", OBJECT(vp));
     object_unref(OBJECT(vp));
     if (!qdev_realize(DEVICE(vp), NULL, errp)) {

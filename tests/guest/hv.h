@@ -55,6 +55,7 @@
 #define F_SIGNAL_EVENTS         FEAT(3, R_EBX, 5)
 #define F_DEBUGGING             FEAT(3, R_EBX, 11)
 #define F_CPU_MANAGEMENT        FEAT(3, R_EBX, 12)
+#define F_VSM                   FEAT(3, R_EBX, 16)
 #define F_VP_REGISTERS          FEAT(3, R_EBX, 17)
 #define F_EXT_HYPERCALLS        FEAT(3, R_EBX, 20)
 #define F_START_VP              FEAT(3, R_EBX, 21)
@@ -100,6 +101,7 @@
 #define HV_MSR_SIEFP                0x40000082u
 #define HV_MSR_SIMP                 0x40000083u
 #define HV_MSR_EOM                  0x40000084u
+#define HV_MSR_SIRBP                0x40000085u
 #define HV_MSR_SINT(n)              (0x40000090u + (n))
 #define HV_MSR_STIMER_CONFIG(n)     (0x400000B0u + 2 * (n))
 #define HV_MSR_STIMER_COUNT(n)      (0x400000B1u + 2 * (n))
@@ -160,6 +162,8 @@
 #define HVCALL_LP_RUN_TIME          0x0004
 #define HVCALL_LONG_SPIN_WAIT       0x0008
 #define HVCALL_SEND_IPI             0x000B
+#define HVCALL_ENABLE_PARTITION_VTL 0x000D
+#define HVCALL_ENABLE_VP_VTL        0x000F
 #define HVCALL_FLUSH_SPACE_EX       0x0013
 #define HVCALL_FLUSH_LIST_EX        0x0014
 #define HVCALL_SEND_IPI_EX          0x0015
@@ -199,6 +203,8 @@
 #define HV_INACTIVE                 0x1C
 #define HV_FEATURE_UNAVAILABLE      0x1E
 #define HV_INVALID_REGISTER_VALUE   0x50
+#define HV_INVALID_VTL_STATE        0x51
+#define HV_VTL_ALREADY_ENABLED      0x86
 
 #define HV_PARTITION_SELF           (~0ull)
 #define HV_VP_SELF                  0xFFFFFFFEu
@@ -257,6 +263,13 @@
 #define HV_REG_SIEFP                0x000A0012
 #define HV_REG_SIMP                 0x000A0013
 #define HV_REG_STIMER0              0x000B0000
+#define HV_REG_VSM_CODE_OFFSETS     0x000D0002
+#define HV_REG_VSM_VP_STATUS        0x000D0003
+#define HV_REG_VSM_PARTITION        0x000D0004
+#define HV_REG_VSM_VINA             0x000D0005
+#define HV_REG_VSM_CAPABILITIES     0x000D0006
+#define HV_REG_VSM_CONFIG           0x000D0007
+#define HV_REG_VSM_SECURE_CONFIG    0x000D0010
 #define HV_REG_NONE                 0x000F0000  /* nobody's */
 
 struct hv_register {

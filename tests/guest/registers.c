@@ -680,29 +680,9 @@ asm(".pushsection .text\n"
 /* An area of 240 bytes: HV_INITIAL_VP_CONTEXT behind the header */
 static void start_context(uint8_t *in, struct cpu *c, uint64_t rsp)
 {
-    struct pages p = pages_new();
-    static const struct {
-        uint16_t at;
-        uint32_t name;
-    } same[] = {
-        { 24, HV_REG_CS }, { 40, HV_REG_DS }, { 56, HV_REG_ES },
-        { 72, HV_REG_FS }, { 88, HV_REG_GS }, { 104, HV_REG_SS },
-        { 120, HV_REG_TR }, { 136, HV_REG_LDTR }, { 152, HV_REG_IDTR },
-        { 168, HV_REG_GDTR }, { 184, HV_REG_EFER }, { 192, HV_REG_CR0 },
-        { 200, HV_REG_CR3 }, { 208, HV_REG_CR4 }, { 216, HV_REG_PAT },
-    };
-    uint64_t head[] = {
-        (uintptr_t)started_here, rsp, 2,
-    };
-
     memset(in, 0, 240);
     header((uint64_t *)in, c->vp);
-    for (int i = 0; i < ARRAY_SIZE(same); i++) {
-        struct hv_register r = get_of(&p, HV_VP_SELF, same[i].name);
-
-        memcpy(in + 16 + same[i].at, &r, same[i].at < 184 ? 16 : 8);
-    }
-    memcpy(in + 16, head, sizeof(head));
+    vp_context(in + 16, (uintptr_t)started_here, rsp);
     /* To tell it from what INIT and SIPI make */
     memcpy(in + 16 + 72, &(uint64_t) { 0xF5F5000 }, 8);
 }
@@ -772,7 +752,7 @@ TEST(start_vp_errors, "VS-012", .need = { F_HYPERCALL, F_VP_REGISTERS,
              "another partition");
     for (int i = 12; i < 16; i++) {
         header((uint64_t *)in, c->vp);
-        in[i] = 1;
+        in[i] = 0x80;
         CHECK_EQ(hv_call(HVCALL_START_VP, in, NULL), HV_INVALID_PARAMETER,
                  "byte %d", i);
     }

@@ -27,6 +27,9 @@
  */
 #define HV_NUM_VTLS 3
 
+/* int3: what a jump into the hypercall page beside its code runs into */
+#define HV_HYPERCALL_PAGE_FILL 0xcc
+
 #define TYPE_HV_PARTITION "hv-partition"
 OBJECT_DECLARE_SIMPLE_TYPE(HvPartition, HV_PARTITION)
 
@@ -67,7 +70,7 @@ typedef struct HvGvaRange {
  * @init: prepare the accelerator, and fill the hypercall page of @p.  Called
  *        once, when there is no vCPU yet.
  * @assert_vector: assert a fixed, edge-triggered interrupt in the APIC of one
- *                 CPU.  Context: big QEMU lock held.
+ *                 trust level of a VP.  Context: big QEMU lock held.
  * @flush_tlb: drop translations on the VPs in @vps (bitmap of VP indexes),
  *             all of them if @nr is 0.  All have done so when it returns.
  *             May not return at all: the hypercall is then executed again
@@ -98,14 +101,20 @@ typedef struct HvGvaRange {
  * @load_pending_event: have pending_event of @vp, which came from a migration
  *                      stream, delivered.  Context: big QEMU lock held, VM
  *                      stopped.
+ * @vtl_changed: the CPU has the private registers of another trust level.
+ *               @running: it was executing instructions, not halted.  Context:
+ *               as @fn of @run_on_vp, or the VP's own thread.
+ * @vtl_reset: take @vp back to VTL 0, the only one that it has.  Context: big
+ *             QEMU lock held, VM stopped, nothing has been reset yet.
  *
- * The last three are there with HV_PORT_REGISTERS.
+ * Three of these are there with HV_PORT_REGISTERS, the last two with
+ * HV_PORT_VSM.
  */
 typedef struct HvPortOps {
     const char *name;
     unsigned caps;
     bool (*init)(HvPartition *p, Error **errp);
-    void (*assert_vector)(CPUState *cs, uint8_t vector);
+    void (*assert_vector)(HvVtl *vtl, uint8_t vector);
     void (*flush_tlb)(HvVp *self, const unsigned long *vps,
                       const HvGvaRange *ranges, unsigned nr);
     void (*spin_wait)(CPUState *cs);
@@ -119,6 +128,8 @@ typedef struct HvPortOps {
                       void (*fn)(HvVp *vp, void *opaque), void *opaque);
     void (*regs_changed)(HvVp *vp);
     void (*load_pending_event)(HvVp *vp);
+    void (*vtl_changed)(HvVp *vp, bool running);
+    void (*vtl_reset)(HvVp *vp);
 } HvPortOps;
 
 /* Counters of a VP, for 'info hyperv'; only its own thread writes them */
@@ -152,18 +163,44 @@ struct HvVtl {
     HvOverlay vp_assist_page;
     /* NoEoiRequired was set for the highest vector in service */
     bool eoi_assist_armed;
+
+    /* To be asserted when the VP's lock is released */
+    DECLARE_BITMAP(vectors, HV_VECTORS);
+
+    /* HvRegisterVsmVina, and HvRegisterVsmVpSecureConfigVtlX by X */
+    uint64_t vina;
+    uint64_t secure_config[HV_NUM_VTLS];
+
+    /* Timers with a waiting message, while a stream is written or read */
+    uint8_t nr_saved;
+    uint8_t saved[HV_STIMERS];
 };
+
+/* Of a trust level above 0; VTL 0's parts travel in several sections */
+extern const VMStateDescription vmstate_hv_vtl;
+
+/* Private state of a trust level that does not run; target/i386/hyperv/vtl.c */
+typedef struct HvVtlContext HvVtlContext;
 
 #define HV_TLB_PENDING_MAX 32
 
 /**
  * HvVp: a virtual processor
  * @index: VP index, equal to the CPU's index
- * @lock: protects SynICs and timers of all VTLs, and @vectors.  The big QEMU
- *        lock may be held when it is taken, but is not taken while it is held.
- * @vectors: to be asserted when @lock is released
+ * @lock: protects SynICs and timers of all VTLs, and their vectors.  The big
+ *        QEMU lock may be held when it is taken, but is not taken while it is
+ *        held.
+ * @vectors_pending: there are vectors to be asserted when @lock is released
  * @assert_queued: the VP's own thread will do so
- * @active_vtl: the trust level that runs; changed by hv_vtl_enter() only
+ * @active_vtl: the trust level that runs.  Changed by the VP's own thread,
+ *              with the big QEMU lock held.
+ * @regs_vtl: the one whose private registers the CPU's state has at the
+ *            moment: @active_vtl, unless a hypercall looks at those of another
+ * @enabled_vtls: bitmap; changed with the big QEMU lock held
+ * @context: what the CPU's state does not have at the moment
+ * @regs_written: hv_regs_changed() was called for registers of another trust
+ *                level than the one that runs
+ * @insn_len: length of the instruction that makes the hypercall
  */
 struct HvVp {
     DeviceState parent_obj;
@@ -173,12 +210,16 @@ struct HvVp {
     uint32_t index;
 
     QemuMutex lock;
-    DECLARE_BITMAP(vectors, HV_VECTORS);
     bool vectors_pending;
     bool assert_queued;
 
     HvVtl vtl[HV_NUM_VTLS];
     unsigned active_vtl;
+    unsigned regs_vtl;
+    uint16_t enabled_vtls;
+    HvVtlContext *context[HV_NUM_VTLS];
+    bool regs_written;
+    unsigned insn_len;
 
     /*
      * How long before a timer is due a halted VP is woken for it, in
@@ -193,9 +234,6 @@ struct HvVp {
     bool loaded;
     bool loaded_timers;
     VMChangeStateEntry *vmstate_change;
-    /* Timers with a waiting message, while a stream is written or read */
-    uint8_t nr_saved;
-    uint8_t saved[HV_STIMERS];
 
     /* Time run, and the thread's clock when it was last looked at */
     uint64_t runtime;
@@ -215,10 +253,12 @@ struct HvVp {
 
     /*
      * Since the hypercall began: registers were written, RIP among them, or
-     * all VPs were stopped for it; see accel-tcg.c
+     * all VPs were stopped for it, or the trust level was switched; see
+     * accel-tcg.c
      */
     bool must_leave;
     bool rip_changed;
+    bool vtl_switched;
 
     /* HvRegisterPendingInterruption, while hv_vp_event_pending() */
     uint64_t pending_event;
@@ -240,6 +280,7 @@ typedef struct HvPartitionVtl {
     uint64_t reference_tsc;
     HvOverlay hypercall_page;
     HvOverlay reference_tsc_page;
+    uint64_t vsm_config;        /* HvRegisterVsmPartitionConfig */
 } HvPartitionVtl;
 
 /* CPUID leaves 0x40000000 to 0x4000000A and 0x40000080 to 0x40000082 */
@@ -254,6 +295,8 @@ typedef struct HvPartitionVtl {
  * @enforce_cpuid: refuse what leaf 4 does not recommend
  * @cpuid_loaded: a migration stream began with the same leaves
  * @nr_vtls: virtual trust levels that each VP may have: 1, or 2 with hv-vsm
+ * @enabled_vtls: bitmap of those that HvCallEnablePartitionVtl has enabled;
+ *                changed with the big QEMU lock held
  * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
  *              came from elsewhere
  * @hypercall_io: the I/O port of hypercalls, see ioport.c
@@ -264,6 +307,7 @@ struct HvPartition {
     const HvPortOps *ops;
     QemuMutex lock;
     unsigned nr_vtls;
+    uint16_t enabled_vtls;
 
     uint32_t cpuid[HV_CPUID_LEAVES][4];
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
@@ -396,7 +440,7 @@ void hv_vp_unlock(HvVp *vp);
 /**
  * hv_vp_raise: remember @vector for hv_vp_unlock()
  */
-void hv_vp_raise(HvVp *vp, uint8_t vector);
+void hv_vp_raise(HvVtl *vtl, uint8_t vector);
 
 /**
  * hv_vp_runtime: time the VP has run, in 100 ns units (TLFS 7.9)
@@ -404,6 +448,22 @@ void hv_vp_raise(HvVp *vp, uint8_t vector);
  * Context: the VP's own thread, or any thread if the VM is stopped.
  */
 uint64_t hv_vp_runtime(HvVp *vp);
+
+/**
+ * hv_vtl_index: the number of a trust level is where it stands in the VP
+ */
+static inline unsigned hv_vtl_index(const HvVtl *vtl)
+{
+    return vtl - vtl->vp->vtl;
+}
+
+/**
+ * hv_vtl_enabled: does the VP have that trust level?
+ */
+static inline bool hv_vtl_enabled(const HvVp *vp, unsigned vtl)
+{
+    return vp->enabled_vtls & (1u << vtl);
+}
 
 /**
  * hv_vp_set_assist: write VP_ASSIST_PAGE.  Context: big QEMU lock held.

@@ -32,6 +32,8 @@
 #define HV_STATUS_INVALID_SYNIC_STATE           24
 #define HV_STATUS_FEATURE_UNAVAILABLE           30
 #define HV_STATUS_INVALID_REGISTER_VALUE        80
+#define HV_STATUS_INVALID_VTL_STATE             81
+#define HV_STATUS_VTL_ALREADY_ENABLED           134
 
 /*
  * Hypercall control word (TLFS 3.7; bit positions of the web edition, which
@@ -62,6 +64,10 @@
 #define HVCALL_NOTIFY_LONG_SPIN_WAIT            0x0008
 #define HVCALL_PARKED_VIRTUAL_PROCESSORS        0x0009
 #define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI       0x000b
+#define HVCALL_ENABLE_PARTITION_VTL             0x000d
+#define HVCALL_ENABLE_VP_VTL                    0x000f
+#define HVCALL_VTL_CALL                         0x0011
+#define HVCALL_VTL_RETURN                       0x0012
 #define HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX   0x0013
 #define HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX    0x0014
 #define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI_EX    0x0015
@@ -200,6 +206,52 @@ struct hv_reference_tsc_page {
 #define HV_APIC_ASSIST_NO_EOI_REQUIRED          (1u << 0)
 #define HV_VP_ASSIST_NESTED_FEATURES            32
 #define HV_NESTED_DIRECT_HYPERCALL              (1u << 0)
+
+/* HV_VP_VTL_CONTROL, a part of the VP assist page (TLFS 15.8) */
+#define HV_VP_ASSIST_VTL_CONTROL                8
+#define HV_VTL_CONTROL_ENTRY_REASON             0
+#define HV_VTL_CONTROL_VINA                     4
+#define HV_VTL_CONTROL_VINA_ASSERTED            (1u << 0)
+#define HV_VTL_CONTROL_RETURN                   8
+
+/* Input of HvCallVtlReturn (TLFS 15.7) */
+#define HV_VTL_RETURN_FAST                      (1ull << 0)
+
+/* HV_REGISTER_NAME of virtual secure mode (TLFS 7.3) */
+#define HV_REGISTER_VSM_CODE_PAGE_OFFSETS       0x000d0002
+#define HV_REGISTER_VSM_VP_STATUS               0x000d0003
+#define HV_REGISTER_VSM_PARTITION_STATUS        0x000d0004
+#define HV_REGISTER_VSM_VINA                    0x000d0005
+#define HV_REGISTER_VSM_CAPABILITIES            0x000d0006
+#define HV_REGISTER_VSM_PARTITION_CONFIG        0x000d0007
+#define HV_REGISTER_VSM_VP_SECURE_CONFIG_VTL0   0x000d0010
+
+/* HvRegisterVsmVina (TLFS 15.12) */
+#define HV_VINA_VECTOR_MASK                     0xff
+#define HV_VINA_ENABLED                         (1ull << 8)
+#define HV_VINA_AUTO_RESET                      (1ull << 9)
+#define HV_VINA_AUTO_EOI                        (1ull << 10)
+#define HV_VINA_RSVD_MASK                       (~0ull << 11)
+
+/* HvRegisterVsmCapabilities (TLFS 15.3) */
+#define HV_VSM_CAP_DENY_LOWER_VTL_STARTUP       (1ull << 17)
+
+/* HvRegisterVsmPartitionConfig (TLFS 15.5) */
+#define HV_VSM_ENABLE_VTL_PROTECTION            (1ull << 0)
+#define HV_VSM_DEFAULT_PROTECTION_SHIFT         1
+#define HV_VSM_DEFAULT_PROTECTION_MASK          (0xfull << 1)
+#define HV_VSM_ZERO_MEMORY_ON_RESET             (1ull << 5)
+#define HV_VSM_DENY_LOWER_VTL_STARTUP           (1ull << 6)
+
+/* HvRegisterVsmVpSecureConfigVtlX (TLFS 15.5) */
+#define HV_VSM_TLB_LOCKED                       (1ull << 1)
+
+/* HvRegisterVsmPartitionStatus and VpStatus: where their fields begin */
+#define HV_VSM_PARTITION_MAXIMUM_VTL_SHIFT      16
+#define HV_VSM_VP_ENABLED_VTLS_SHIFT            16
+
+/* HvRegisterVsmCodePageOffsets */
+#define HV_VSM_VTL_RETURN_OFFSET_SHIFT          12
 
 /* CRASH_CTL (TLFS 4.3) */
 #define HV_CRASH_CTL_CRASH_NOTIFY               (1ull << 63)

@@ -51,9 +51,9 @@ static bool hv_kvm_init(HvPartition *p, Error **errp)
     return true;
 }
 
-static void hv_kvm_assert_vector(CPUState *cs, uint8_t vector)
+static void hv_kvm_assert_vector(HvVtl *vtl, uint8_t vector)
 {
-    uint32_t dest = X86_CPU(cs)->apic_id;
+    uint32_t dest = X86_CPU(vtl->vp->cs)->apic_id;
     MSIMessage msg = {
         .address = APIC_DEFAULT_ADDRESS |
                    (uint64_t)(dest & HV_MSI_DEST_HIGH) << 32 |

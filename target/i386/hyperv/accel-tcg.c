@@ -296,23 +296,45 @@ static void hv_tcg_run_on_vp(HvVp *self, uint32_t index,
     self->must_leave = true;
 }
 
-/* As after loading a migration stream */
-static void hv_tcg_regs_changed(HvVp *vp)
+/* QEMU keeps a list of what DR7 enables */
+static void hv_tcg_load_dr7(CPUState *cs)
 {
-    CPUState *cs = vp->cs;
     CPUX86State *env = cpu_env(cs);
     target_ulong dr7 = env->dr[7];
 
-    update_fp_status(env);
-    update_mxcsr_status(env);
     cpu_breakpoint_remove_all(cs, BP_CPU);
     cpu_watchpoint_remove_all(cs, BP_CPU);
     env->dr[7] = dr7 & ~(target_ulong)(DR7_GLOBAL_BP_MASK |
                                        DR7_LOCAL_BP_MASK);
     cpu_x86_update_dr7(env, dr7);
+}
+
+/* As after loading a migration stream */
+static void hv_tcg_regs_changed(HvVp *vp)
+{
+    CPUState *cs = vp->cs;
+    CPUX86State *env = cpu_env(cs);
+
+    update_fp_status(env);
+    update_mxcsr_status(env);
+    hv_tcg_load_dr7(cs);
     /* Its entries do not say which CR3 they are of */
     tlb_flush(cs);
     vp->must_leave = true;
+}
+
+static void hv_tcg_vtl_changed(HvVp *vp, bool running)
+{
+    if (running) {
+        hv_tcg_mask_flags(cpu_env(vp->cs));
+    }
+    hv_tcg_load_dr7(vp->cs);
+    tlb_flush(vp->cs);
+}
+
+bool hv_tcg_poll(X86CPU *cpu)
+{
+    return unlikely(cpu->hv_vp) && hv_vtl_poll(cpu->hv_vp);
 }
 
 const HvPortOps hv_port_tcg = {
@@ -326,6 +348,8 @@ const HvPortOps hv_port_tcg = {
     .run_on_vp = hv_tcg_run_on_vp,
     .regs_changed = hv_tcg_regs_changed,
     .load_pending_event = hv_load_pending_event,
+    .vtl_changed = hv_tcg_vtl_changed,
+    .vtl_reset = hv_vtl_reset,
 };
 
 /*
@@ -349,6 +373,17 @@ static G_NORETURN void hv_tcg_complete(CPUX86State *env, int next_eip_addend,
     cpu_loop_exit(env_cpu(env));
 }
 
+/* Go on in the trust level that the CPU's state is now of */
+static G_NORETURN void hv_tcg_run_vtl(CPUX86State *env)
+{
+    CPUState *cs = env_cpu(env);
+
+    if (cs->halted) {
+        cs->exception_index = EXCP_HLT;
+    }
+    cpu_loop_exit(cs);
+}
+
 /*
  * VMCALL and VMMCALL.  EIP is that of the instruction; the translator ends
  * the block behind it, so that an interrupt sent to itself is taken at once.
@@ -364,9 +399,14 @@ void helper_hypercall(CPUX86State *env, int next_eip_addend)
     }
     vp->must_leave = false;
     vp->rip_changed = false;
+    vp->vtl_switched = false;
+    vp->insn_len = next_eip_addend;
     hflags = env->hflags;
     if (!hv_hypercall(cpu)) {
         raise_exception(env, EXCP06_ILLOP);
+    }
+    if (vp->vtl_switched) {
+        hv_tcg_run_vtl(env);
     }
     if (vp->must_leave) {
         hv_tcg_complete(env, next_eip_addend, hflags);

@@ -22,7 +22,7 @@
 
 static HvVtl *hv_apic_vtl(APICCommonState *s)
 {
-    return &s->cpu->hv_vp->vtl[0];
+    return &s->cpu->hv_vp->vtl[s->vtl];
 }
 
 static uint32_t *hv_apic_assist(HvVtl *vtl)
@@ -188,12 +188,49 @@ bool hv_apic_requested(X86CPU *cpu)
     return cpu->apic_state && hv_apic_any(APIC_COMMON(cpu->apic_state)->irr);
 }
 
-void hv_assert_vector(CPUState *cs, uint8_t vector)
+void hv_assert_vector(HvVtl *vtl, uint8_t vector)
 {
-    X86CPU *cpu = X86_CPU(cs);
+    DeviceState *apic = hv_vtl_apic(vtl->vp, hv_vtl_index(vtl));
 
     /* TLFS 11.4: lost if the APIC is disabled by software */
-    if (cpu->apic_state) {
-        apic_assert_edge(cpu->apic_state, vector);
+    if (apic) {
+        apic_assert_edge(apic, vector);
     }
+}
+
+DeviceState *hv_apic_vtl0(X86CPU *cpu)
+{
+    return cpu->hv_vp ? hv_vtl_apic(cpu->hv_vp, 0) : cpu->apic_state;
+}
+
+bool hv_apic_inactive(APICCommonState *s)
+{
+    HvVp *vp = s->cpu->hv_vp;
+
+    if (likely(!vp || s->vtl == vp->active_vtl)) {
+        return false;
+    }
+    cpu_interrupt(vp->cs, CPU_INTERRUPT_POLL);
+    return true;
+}
+
+bool hv_apic_interrupt(APICCommonState *s, int mask)
+{
+    HvVp *vp = s->cpu->hv_vp;
+
+    if (!vp) {
+        return false;
+    }
+    if (mask & (CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI)) {
+        return s->vtl || vp->enabled_vtls != 1 ||
+               hv_vsm_startup_denied(vp->partition, 0);
+    }
+    /* An interrupt of the PIC waits there */
+    return s->vtl || ((mask & CPU_INTERRUPT_HARD) && vp->active_vtl);
+}
+
+int hv_blocked_interrupts(X86CPU *cpu)
+{
+    return likely(!cpu->hv_vp || !cpu->hv_vp->active_vtl) ? 0 :
+           CPU_INTERRUPT_SMI | CPU_INTERRUPT_NMI | CPU_INTERRUPT_MCE;
 }

@@ -101,7 +101,7 @@ uint16_t hv_hc_get_vp_index_from_apic_id(HvHypercall *hc)
         return HV_STATUS_INVALID_PARTITION_ID;
     }
     if ((vtl & HV_INPUT_VTL_RSVD_MASK) ||
-        (vtl & HV_INPUT_VTL_TARGET_MASK)) {
+        (vtl & HV_INPUT_VTL_TARGET_MASK) >= hc->vp->partition->nr_vtls) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     for (; hc->reps_done < hc->rep_count; hc->reps_done++) {

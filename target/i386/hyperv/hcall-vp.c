@@ -19,16 +19,15 @@
 typedef struct HvVpCall {
     HvHypercall *hc;
     HvVpFn *fn;
+    unsigned vtl;
     uint16_t status;
 } HvVpCall;
 
-static void hv_vp_call(HvVp *vp, void *opaque)
+static void hv_vp_call_vtl(HvVp *vp, void *opaque)
 {
     HvVpCall *c = opaque;
 
-    if (!vp) {
-        c->status = HV_STATUS_INVALID_VP_INDEX;
-    } else if (X86_CPU(vp->cs)->env.hflags & (HF_GUEST_MASK | HF_SMM_MASK)) {
+    if (X86_CPU(vp->cs)->env.hflags & (HF_GUEST_MASK | HF_SMM_MASK)) {
         /* What it has are the registers of its own guest, or the firmware's */
         c->status = HV_STATUS_INVALID_VP_STATE;
     } else {
@@ -36,11 +35,28 @@ static void hv_vp_call(HvVp *vp, void *opaque)
     }
 }
 
-uint16_t hv_hc_on_vp(HvHypercall *hc, bool alone, HvVpFn *fn)
+static void hv_vp_call(HvVp *vp, void *opaque)
+{
+    HvVpCall *c = opaque;
+    unsigned vtl;
+
+    if (!vp) {
+        c->status = HV_STATUS_INVALID_VP_INDEX;
+        return;
+    }
+    vtl = c->vtl == HV_VTL_ACTIVE ? vp->active_vtl : c->vtl;
+    if (!hv_vtl_enabled(vp, vtl)) {
+        c->status = HV_STATUS_INVALID_VTL_STATE;
+    } else {
+        hv_vtl_with_regs(vp, vtl, hv_vp_call_vtl, c);
+    }
+}
+
+uint16_t hv_hc_on_vp(HvHypercall *hc, unsigned vtl, bool alone, HvVpFn *fn)
 {
     HvVp *self = hc->vp;
     uint32_t index = ldl_le_p(hc->in + 8);
-    HvVpCall c = { .hc = hc, .fn = fn };
+    HvVpCall c = { .hc = hc, .fn = fn, .vtl = vtl };
 
     if (!hv_is_own_partition(ldq_le_p(hc->in))) {
         return HV_STATUS_INVALID_PARTITION_ID;
@@ -62,10 +78,11 @@ uint16_t hv_hc_on_vp(HvHypercall *hc, bool alone, HvVpFn *fn)
 }
 
 /* InputVtl, and the padding behind it */
-static bool hv_vp_registers_valid(HvHypercall *hc)
+static uint16_t hv_vp_registers_vtl(HvHypercall *hc, unsigned *vtl)
 {
-    return !hc->in[13] && !hc->in[14] && !hc->in[15] &&
-           hv_input_vtl_valid(hc->in[12]);
+    return hc->in[13] || hc->in[14] || hc->in[15] ?
+           HV_STATUS_INVALID_PARAMETER :
+           hv_input_vtl(hc->vp, hc->in[12], vtl);
 }
 
 static uint16_t hv_get_vp_registers(HvHypercall *hc, HvVp *vp)
@@ -89,10 +106,11 @@ static uint16_t hv_get_vp_registers(HvHypercall *hc, HvVp *vp)
 
 uint16_t hv_hc_get_vp_registers(HvHypercall *hc)
 {
-    if (!hv_vp_registers_valid(hc)) {
-        return HV_STATUS_INVALID_PARAMETER;
-    }
-    return hv_hc_on_vp(hc, false, hv_get_vp_registers);
+    unsigned vtl;
+    uint16_t status = hv_vp_registers_vtl(hc, &vtl);
+
+    return status == HV_STATUS_SUCCESS ?
+           hv_hc_on_vp(hc, vtl, false, hv_get_vp_registers) : status;
 }
 
 /* An element is name, padding, value */
@@ -126,10 +144,11 @@ static uint16_t hv_set_vp_registers(HvHypercall *hc, HvVp *vp)
 
 uint16_t hv_hc_set_vp_registers(HvHypercall *hc)
 {
-    if (!hv_vp_registers_valid(hc)) {
-        return HV_STATUS_INVALID_PARAMETER;
-    }
-    return hv_hc_on_vp(hc, false, hv_set_vp_registers);
+    unsigned vtl;
+    uint16_t status = hv_vp_registers_vtl(hc, &vtl);
+
+    return status == HV_STATUS_SUCCESS ?
+           hv_hc_on_vp(hc, vtl, false, hv_set_vp_registers) : status;
 }
 
 /*
@@ -163,18 +182,10 @@ static const struct {
 
 #define HV_START_VP_CONTEXT     16
 
-static uint16_t hv_start_vp(HvHypercall *hc, HvVp *vp)
+uint16_t hv_vp_load_context(HvVp *vp, const uint8_t *context)
 {
-    const uint8_t *context = hc->in + HV_START_VP_CONTEXT;
-    X86CPU *cpu = X86_CPU(vp->cs);
     unsigned i;
 
-    if (vp == hc->vp || !hv_vp_waits_for_startup(vp)) {
-        return HV_STATUS_INVALID_VP_STATE;
-    }
-    /* Nothing of what it was before, and no INIT or SIPI still on its way */
-    do_cpu_init(cpu);
-    cpu_reset_interrupt(vp->cs, CPU_INTERRUPT_SIPI);
     for (i = 0; i < ARRAY_SIZE(hv_initial_context); i++) {
         const uint8_t *field = context + hv_initial_context[i].offset;
         HvRegValue val = {
@@ -184,23 +195,74 @@ static uint16_t hv_start_vp(HvHypercall *hc, HvVp *vp)
 
         if (hv_reg_set(vp, hv_initial_context[i].name,
                        val) != HV_STATUS_SUCCESS) {
-            do_cpu_init(cpu);
             return HV_STATUS_INVALID_REGISTER_VALUE;
         }
     }
     hv_regs_changed(vp);
-    APIC_COMMON(cpu->apic_state)->wait_for_sipi = 0;
-    vp->cs->halted = 0;
-    qemu_cpu_kick(vp->cs);
-    trace_hv_vp_start(vp->index, cpu->env.eip);
     return HV_STATUS_SUCCESS;
+}
+
+typedef struct HvVpStart {
+    const uint8_t *context;
+    uint16_t status;
+} HvVpStart;
+
+/* Called with the registers of the trust level that is to be started */
+static void hv_start_vtl(HvVp *vp, void *opaque)
+{
+    HvVpStart *start = opaque;
+
+    if (!hv_vp_waits_for_startup(vp)) {
+        start->status = HV_STATUS_INVALID_VP_STATE;
+        return;
+    }
+    /* Nothing of what it was before, and no INIT or SIPI still on its way */
+    hv_vtl_init_regs(vp);
+    start->status = hv_vp_load_context(vp, start->context);
+    if (start->status != HV_STATUS_SUCCESS) {
+        hv_vtl_init_regs(vp);
+        return;
+    }
+    vp->cs->halted = 0;
+    trace_hv_vp_start(vp->index, vp->regs_vtl,
+                      X86_CPU(vp->cs)->env.eip);
+}
+
+static uint16_t hv_start_vp(HvHypercall *hc, HvVp *vp)
+{
+    HvVpStart start = { .context = hc->in + HV_START_VP_CONTEXT };
+    unsigned vtl = hc->in[12];
+
+    if (!hv_vtl_enabled(vp, vtl)) {
+        return HV_STATUS_INVALID_VTL_STATE;
+    }
+    if (vp == hc->vp && vtl == vp->active_vtl) {
+        return HV_STATUS_INVALID_VP_STATE;
+    }
+    if (vtl > vp->active_vtl && hv_vp_waits_for_startup(vp)) {
+        /* An INIT that QEMU has left pending is not to hit the higher one */
+        hv_vtl_init_regs(vp);
+    }
+    hv_vtl_with_regs(vp, vtl, hv_start_vtl, &start);
+    if (start.status == HV_STATUS_SUCCESS) {
+        hv_vtl_start(vp, vtl);
+        qemu_cpu_kick(vp->cs);
+    }
+    return start.status;
 }
 
 uint16_t hv_hc_start_vp(HvHypercall *hc)
 {
+    HvVp *self = hc->vp;
+
     /* TargetVtl is a HV_VTL, the padding is reserved */
-    if (hc->in[12] || hc->in[13] || hc->in[14] || hc->in[15]) {
+    if (hc->in[12] >= self->partition->nr_vtls ||
+        hc->in[13] || hc->in[14] || hc->in[15]) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    return hv_hc_on_vp(hc, false, hv_start_vp);
+    if (hc->in[12] > self->active_vtl ||
+        hv_vsm_startup_denied(self->partition, self->active_vtl)) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    return hv_hc_on_vp(hc, HV_VTL_ACTIVE, false, hv_start_vp);
 }

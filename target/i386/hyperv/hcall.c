@@ -40,6 +40,19 @@ const HvHypercallRow hv_hypercalls[] = {
     { .code = HVCALL_SEND_SYNTHETIC_CLUSTER_IPI,
       .name = "HvCallSendSyntheticClusterIpi",
       .in_size = 16, RECOMMENDED(10), .bql = true, .handler = hv_hc_ipi },
+    { .code = HVCALL_ENABLE_PARTITION_VTL,
+      .name = "HvCallEnablePartitionVtl",
+      .in_size = 16, PRIV(16), .bql = true,
+      .handler = hv_hc_enable_partition_vtl },
+    { .code = HVCALL_ENABLE_VP_VTL,
+      .name = "HvCallEnableVpVtl",
+      .in_size = 240, PRIV(16), .handler = hv_hc_enable_vp_vtl },
+    { .code = HVCALL_VTL_CALL,
+      .name = "HvCallVtlCall",
+      PRIV(16), .switch_vtl = hv_hc_vtl_call },
+    { .code = HVCALL_VTL_RETURN,
+      .name = "HvCallVtlReturn",
+      PRIV(16), .switch_vtl = hv_hc_vtl_return },
     { .code = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX,
       .name = "HvCallFlushVirtualAddressSpaceEx", .l2 = true,
       .needs = HV_PORT_FLUSH,
@@ -324,6 +337,10 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
 
     row = hv_hypercall_find(vp->partition,
                             hc.control & HV_HYPERCALL_CODE_MASK);
+    if (row && row->switch_vtl && hv_has_right(vp->partition, &row->right)) {
+        vp->stats.hypercalls[row - hv_hypercalls]++;
+        return row->switch_vtl(&hc);
+    }
     if (!row) {
         status = HV_STATUS_INVALID_HYPERCALL_CODE;
     } else {
@@ -359,11 +376,12 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
 bool hv_hypercall(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
+    HvPartition *p = cpu->hv_vp->partition;
 
     /* TLFS 3.5: kernel mode, protected mode; and a guest that said who it is */
     if (!(env->cr[0] & CR0_PE_MASK) || (env->eflags & VM_MASK) ||
         (env->hflags & HF_CPL_MASK) ||
-        !qatomic_read(&cpu->hv_vp->partition->vtl[0].guest_os_id)) {
+        !qatomic_read(&p->vtl[cpu->hv_vp->active_vtl].guest_os_id)) {
         return false;
     }
     return hv_hypercall_do(cpu, false, hv_read_input);

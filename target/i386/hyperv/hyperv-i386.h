@@ -124,6 +124,32 @@ void hv_apic_ack(struct APICCommonState *s, int vector);
 void hv_apic_eoi(struct APICCommonState *s);
 
 /**
+ * hv_apic_inactive: does another trust level run than that of @s?
+ *
+ * If so, has the CPU look at what @s has for it.
+ */
+bool hv_apic_inactive(struct APICCommonState *s);
+
+/**
+ * hv_apic_interrupt: decide about a CPU_INTERRUPT_* that @s is about to raise
+ *
+ * Returns: true if it is not to be raised
+ */
+bool hv_apic_interrupt(struct APICCommonState *s, int mask);
+
+/**
+ * hv_apic_vtl0: the APIC that the machine's devices reach
+ *
+ * The CPU's apic_state is that of the trust level that runs.
+ */
+DeviceState *hv_apic_vtl0(X86CPU *cpu);
+
+/**
+ * hv_blocked_interrupts: CPU_INTERRUPT_* that wait until VTL 0 runs again
+ */
+int hv_blocked_interrupts(X86CPU *cpu);
+
+/**
  * hv_tsc: the guest's TSC without its offset
  *
  * Returns: false if the CPU's TSC is not the hypervisor's business

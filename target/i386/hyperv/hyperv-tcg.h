@@ -28,6 +28,14 @@ void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra);
 bool hv_tcg_nested_hypercall(CPUX86State *env);
 
 /**
+ * hv_tcg_poll: switch to a higher trust level if it has an interrupt
+ *
+ * Returns: true if it runs now.  Context: between two instructions on the
+ * CPU's own thread, big QEMU lock held.
+ */
+bool hv_tcg_poll(X86CPU *cpu);
+
+/**
  * hv_tcg_transaction_failed: TCGCPUOps.do_transaction_failed
  */
 void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,

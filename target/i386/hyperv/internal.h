@@ -148,6 +148,8 @@ typedef struct HvHypercall {
  * @raw: the handler reads and writes guest memory itself
  * @l2: a nested guest's call may be handled here (TLFS 16.8)
  * @needs: HV_PORT_* without which the call does not exist
+ * @switch_vtl: instead of @handler, for a call that has no result because
+ *              another trust level runs behind it.  Returns false for #UD.
  */
 typedef struct HvHypercallRow {
     uint16_t code;
@@ -164,6 +166,7 @@ typedef struct HvHypercallRow {
     bool l2;
     uint8_t needs;
     uint16_t (*handler)(HvHypercall *hc);
+    bool (*switch_vtl)(HvHypercall *hc);
 } HvHypercallRow;
 
 extern const HvHypercallRow hv_hypercalls[];
@@ -268,6 +271,101 @@ typedef enum HvVtlEntry {
  */
 bool hv_vtl_enter(X86CPU *cpu, unsigned vtl, HvVtlEntry reason);
 
+/**
+ * hv_vtl_call, hv_vtl_return: switch to the next trust level above or below
+ * @fast: leave the caller's RAX and RCX, rather than take them from the VP
+ *        assist page
+ *
+ * The one that asks for it goes on behind its instruction.
+ *
+ * Returns: false if there is none.  Context: as hv_vtl_enter().
+ */
+bool hv_vtl_call(HvVp *vp);
+bool hv_vtl_return(HvVp *vp, bool fast);
+
+/**
+ * hv_vtl_poll: switch to a higher trust level that has an interrupt; else tell
+ * the one that runs if it holds one up (TLFS 15.12)
+ *
+ * Returns: true if another one runs now.  Context: as hv_vtl_enter(), big QEMU
+ * lock held.
+ */
+bool hv_vtl_poll(HvVp *vp);
+
+/**
+ * hv_vtl_with_regs: call @fn with the private registers of @vtl in the CPU's
+ * state; it has to be enabled
+ *
+ * Context: as HvPortOps.run_on_vp, with the big QEMU lock.
+ */
+void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
+                      void (*fn)(HvVp *vp, void *opaque), void *opaque);
+
+/**
+ * hv_vtl_init_regs: bring private registers and APIC of the trust level in the
+ * CPU's state to what INIT leaves.  Context: as HvVpFn.
+ */
+void hv_vtl_init_regs(HvVp *vp);
+
+/**
+ * hv_vtl_enable, hv_vtl_disable: add a trust level to a VP, or take it away
+ *
+ * It has nothing from before.  Context: as HvVpFn.
+ */
+void hv_vtl_enable(HvVp *vp, unsigned vtl);
+void hv_vtl_disable(HvVp *vp, unsigned vtl);
+
+/**
+ * hv_vtl_start: have a VP that waits for its start begin in @vtl.  Context: as
+ * HvVpFn.
+ */
+void hv_vtl_start(HvVp *vp, unsigned vtl);
+
+/**
+ * hv_vtl_reset: HvPortOps.vtl_reset
+ */
+void hv_vtl_reset(HvVp *vp);
+
+/**
+ * hv_vtl_realize: make the contexts and APICs of a VP's trust levels
+ */
+bool hv_vtl_realize(HvVp *vp, Error **errp);
+void hv_vtl_unrealize(HvVp *vp);
+
+/**
+ * hv_vtl_apic: the local APIC of a trust level; NULL if the CPU has none
+ */
+DeviceState *hv_vtl_apic(HvVp *vp, unsigned vtl);
+
+/* vsm.c */
+
+/* Entries of the hypercall page, HV_PAGE_ENTRY_SIZE bytes each */
+typedef enum HvPageEntry {
+    HV_PAGE_HYPERCALL,
+    HV_PAGE_VTL_CALL_64,
+    HV_PAGE_VTL_RETURN_64,
+    HV_PAGE_VTL_CALL_32,
+    HV_PAGE_VTL_RETURN_32,
+    HV_PAGE_ENTRIES,
+} HvPageEntry;
+
+#define HV_PAGE_ENTRY_SIZE 16
+
+/**
+ * hv_vsm_reg_get, hv_vsm_reg_set: access a register HvRegisterVsm*, of the
+ * trust level vp->regs_vtl
+ *
+ * Returns: a HV_STATUS.  Context: as hv_reg_get().
+ */
+uint16_t hv_vsm_reg_get(HvVp *vp, uint32_t name, uint64_t *val);
+uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val);
+
+/**
+ * hv_vsm_startup_denied: has a trust level above @vtl forbidden it to start
+ * VPs (TLFS 15.5)?
+ */
+bool hv_vsm_startup_denied(HvPartition *p, unsigned vtl);
+
 /* hcall-vp.c */
 
 /* There is one partition, so any number that is neither 0 nor SELF will do */
@@ -279,13 +377,25 @@ static inline bool hv_is_own_partition(uint64_t id)
 }
 
 /**
- * hv_input_vtl_valid: check a HV_INPUT_VTL (TLFS 15.15)
+ * hv_input_vtl: read a HV_INPUT_VTL (TLFS 15.15)
+ * @vtl: the trust level that it names, not above the one that runs
+ *
+ * Returns: a HV_STATUS
  */
-static inline bool hv_input_vtl_valid(uint8_t vtl)
+static inline uint16_t hv_input_vtl(HvVp *self, uint8_t input, unsigned *vtl)
 {
-    return !(vtl & HV_INPUT_VTL_RSVD_MASK) &&
-           (!(vtl & HV_INPUT_VTL_USE_TARGET) ||
-            (vtl & HV_INPUT_VTL_TARGET_MASK) == 0);
+    unsigned target = input & HV_INPUT_VTL_TARGET_MASK;
+
+    if (!(input & HV_INPUT_VTL_USE_TARGET)) {
+        target = self->active_vtl;
+    }
+    *vtl = target;
+    if ((input & HV_INPUT_VTL_RSVD_MASK) ||
+        target >= self->partition->nr_vtls) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return target > self->active_vtl ? HV_STATUS_ACCESS_DENIED :
+                                       HV_STATUS_SUCCESS;
 }
 
 /**
@@ -296,14 +406,25 @@ static inline bool hv_input_vtl_valid(uint8_t vtl)
  */
 typedef uint16_t HvVpFn(HvHypercall *hc, HvVp *vp);
 
+/* For hv_hc_on_vp(): whichever trust level the VP runs in */
+#define HV_VTL_ACTIVE UINT_MAX
+
 /**
  * hv_hc_on_vp: check the PartitionId and VpIndex that the input of @hc begins
  * with, and call @fn for that VP
+ * @vtl: the trust level whose private registers @fn finds in the CPU's state
  * @alone: stop all other VPs, even if it is the caller's own
  *
  * May not return: the hypercall is then executed again.
  */
-uint16_t hv_hc_on_vp(HvHypercall *hc, bool alone, HvVpFn *fn);
+uint16_t hv_hc_on_vp(HvHypercall *hc, unsigned vtl, bool alone, HvVpFn *fn);
+
+/**
+ * hv_vp_load_context: set the registers of a HV_INITIAL_VP_CONTEXT
+ *
+ * Returns: a HV_STATUS.  Context: as HvVpFn.
+ */
+uint16_t hv_vp_load_context(HvVp *vp, const uint8_t *context);
 
 /* Handlers: hcall-*.c, translate.c */
 uint16_t hv_hc_flush_space(HvHypercall *hc);
@@ -326,6 +447,10 @@ uint16_t hv_hc_set_vp_registers(HvHypercall *hc);
 uint16_t hv_hc_translate(HvHypercall *hc);
 uint16_t hv_hc_translate_ex(HvHypercall *hc);
 uint16_t hv_hc_start_vp(HvHypercall *hc);
+uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc);
+uint16_t hv_hc_enable_vp_vtl(HvHypercall *hc);
+bool hv_hc_vtl_call(HvHypercall *hc);
+bool hv_hc_vtl_return(HvHypercall *hc);
 uint16_t hv_hc_ext_query_capabilities(HvHypercall *hc);
 uint16_t hv_hc_ext_get_boot_zeroed_memory(HvHypercall *hc);
 
@@ -373,7 +498,7 @@ bool hv_apic_icr_read(HvVtl *vtl, unsigned i, uint64_t *val);
 bool hv_apic_icr_write(HvVtl *vtl, unsigned i, uint64_t val);
 bool hv_apic_tpr_read(HvVtl *vtl, unsigned i, uint64_t *val);
 bool hv_apic_tpr_write(HvVtl *vtl, unsigned i, uint64_t val);
-void hv_assert_vector(CPUState *cs, uint8_t vector);
+void hv_assert_vector(HvVtl *vtl, uint8_t vector);
 bool hv_apic_requested(X86CPU *cpu);
 
 #endif

@@ -23,12 +23,6 @@ static HvPartition *hv_part(HvVtl *vtl)
     return vtl->vp->partition;
 }
 
-/* There is one VTL so far; its number is where it stands in the VP */
-static unsigned hv_vtl_index(HvVtl *vtl)
-{
-    return vtl - vtl->vp->vtl;
-}
-
 static HvPartitionVtl *hv_part_vtl(HvVtl *vtl)
 {
     return &hv_part(vtl)->vtl[hv_vtl_index(vtl)];
@@ -560,15 +554,16 @@ const HvMsr *hv_msr_find(HvPartition *p, uint32_t num)
 bool hv_msr_read(X86CPU *cpu, uint32_t num, uint64_t *val)
 {
     HvVp *vp = cpu->hv_vp;
+    HvVtl *vtl = &vp->vtl[vp->active_vtl];
     const HvMsr *msr = hv_msr_find(vp->partition, num);
     bool ok = false;
 
     if (msr && msr->read) {
         if (msr->bql_read) {
             BQL_LOCK_GUARD();
-            ok = msr->read(&vp->vtl[0], msr->index, val);
+            ok = msr->read(vtl, msr->index, val);
         } else {
-            ok = msr->read(&vp->vtl[0], msr->index, val);
+            ok = msr->read(vtl, msr->index, val);
         }
     }
     vp->stats.msr_reads++;
@@ -584,6 +579,7 @@ bool hv_msr_read(X86CPU *cpu, uint32_t num, uint64_t *val)
 bool hv_msr_write(X86CPU *cpu, uint32_t num, uint64_t val)
 {
     HvVp *vp = cpu->hv_vp;
+    HvVtl *vtl = &vp->vtl[vp->active_vtl];
     const HvMsr *msr = hv_msr_find(vp->partition, num);
     bool ok = false;
 
@@ -592,9 +588,9 @@ bool hv_msr_write(X86CPU *cpu, uint32_t num, uint64_t val)
     if (msr && msr->write) {
         if (msr->bql) {
             BQL_LOCK_GUARD();
-            ok = msr->write(&vp->vtl[0], msr->index, val);
+            ok = msr->write(vtl, msr->index, val);
         } else {
-            ok = msr->write(&vp->vtl[0], msr->index, val);
+            ok = msr->write(vtl, msr->index, val);
         }
     }
     if (!ok) {

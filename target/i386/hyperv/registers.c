@@ -177,7 +177,9 @@ static uint16_t hv_set_field(HvVp *vp, const HvReg *r, unsigned i,
 static uint16_t hv_set_rip(HvVp *vp, const HvReg *r, unsigned i,
                            HvRegValue val)
 {
-    vp->rip_changed = true;
+    if (vp->regs_vtl == vp->active_vtl) {
+        vp->rip_changed = true;
+    }
     return hv_set_field(vp, r, i, val);
 }
 
@@ -718,7 +720,7 @@ static uint16_t hv_get_msr(HvVp *vp, const HvReg *r, unsigned i,
     if (!msr) {
         return HV_STATUS_ACCESS_DENIED;
     }
-    return msr->read && msr->read(&vp->vtl[0], msr->index, &val->low) ?
+    return msr->read && msr->read(&vp->vtl[vp->regs_vtl], msr->index, &val->low) ?
            HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
 }
 
@@ -733,8 +735,28 @@ static uint16_t hv_set_msr(HvVp *vp, const HvReg *r, unsigned i,
     if (!msr->write) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    return msr->write(&vp->vtl[0], msr->index, val.low) ?
+    return msr->write(&vp->vtl[vp->regs_vtl], msr->index, val.low) ?
            HV_STATUS_SUCCESS : HV_STATUS_INVALID_REGISTER_VALUE;
+}
+
+static uint16_t hv_get_vsm(HvVp *vp, const HvReg *r, unsigned i,
+                           HvRegValue *val)
+{
+    static const HvRight vsm = HV_RIGHT(FEATURES, EBX, 16);
+
+    return hv_has_right(vp->partition, &vsm) ?
+           hv_vsm_reg_get(vp, r->name + i, &val->low) :
+           HV_STATUS_ACCESS_DENIED;
+}
+
+static uint16_t hv_set_vsm(HvVp *vp, const HvReg *r, unsigned i,
+                           HvRegValue val)
+{
+    static const HvRight vsm = HV_RIGHT(FEATURES, EBX, 16);
+
+    return hv_has_right(vp->partition, &vsm) ?
+           hv_vsm_reg_set(vp, r->name + i, val.low) :
+           HV_STATUS_ACCESS_DENIED;
 }
 
 #define NEEDS(WORD, FEATURE)    .word = WORD, .feature = FEATURE
@@ -873,6 +895,19 @@ static const HvReg hv_regs[] = {
          NEEDS(FEAT_1_ECX, CPUID_EXT_AVX)),
     REGS(0x000c0010, CPU_NB_REGS, "YmmHigh", RW(vector), .size = 16,
          .arg = 2, NEEDS(FEAT_1_ECX, CPUID_EXT_AVX)),
+    REG(HV_REGISTER_VSM_CODE_PAGE_OFFSETS, "VsmCodePageOffsets", RO(vsm)),
+    REG(HV_REGISTER_VSM_VP_STATUS, "VsmVpStatus", RO(vsm)),
+    REG(HV_REGISTER_VSM_PARTITION_STATUS, "VsmPartitionStatus", RO(vsm)),
+    REG(HV_REGISTER_VSM_VINA, "VsmVina", RW(vsm),
+        .rsvd = HV_VINA_RSVD_MASK),
+    REG(HV_REGISTER_VSM_CAPABILITIES, "VsmCapabilities", RO(vsm)),
+    REG(HV_REGISTER_VSM_PARTITION_CONFIG, "VsmPartitionConfig", RW(vsm),
+        .rsvd = ~(HV_VSM_ENABLE_VTL_PROTECTION |
+                  HV_VSM_DEFAULT_PROTECTION_MASK |
+                  HV_VSM_ZERO_MEMORY_ON_RESET |
+                  HV_VSM_DENY_LOWER_VTL_STARTUP)),
+    REGS(HV_REGISTER_VSM_VP_SECURE_CONFIG_VTL0, HV_NUM_VTLS - 1,
+         "VsmVpSecureConfigVtl", RW(vsm), .rsvd = ~HV_VSM_TLB_LOCKED),
 };
 
 static const HvReg *hv_reg_find(HvVp *vp, uint32_t name)
@@ -940,5 +975,9 @@ void hv_regs_changed(HvVp *vp)
                                  HV_INTERRUPTION_LENGTH_SHIFT,
                                  HV_INTERRUPTION_LENGTH_LEN);
     }
-    vp->partition->ops->regs_changed(vp);
+    if (vp->regs_vtl == vp->active_vtl) {
+        vp->partition->ops->regs_changed(vp);
+    } else {
+        vp->regs_written = true;
+    }
 }

@@ -37,3 +37,8 @@ bool hv_tcg_nested_hypercall(CPUX86State *env)
 {
     return false;
 }
+
+bool hv_tcg_poll(X86CPU *cpu)
+{
+    return false;
+}

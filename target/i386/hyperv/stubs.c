@@ -80,6 +80,26 @@ void hv_apic_eoi(struct APICCommonState *s)
 {
 }
 
+bool hv_apic_inactive(struct APICCommonState *s)
+{
+    return false;
+}
+
+bool hv_apic_interrupt(struct APICCommonState *s, int mask)
+{
+    return false;
+}
+
+DeviceState *hv_apic_vtl0(X86CPU *cpu)
+{
+    return cpu->apic_state;
+}
+
+int hv_blocked_interrupts(X86CPU *cpu)
+{
+    return 0;
+}
+
 bool hv_tsc(X86CPU *cpu, uint64_t *tsc)
 {
     return false;

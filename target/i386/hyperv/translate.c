@@ -378,14 +378,19 @@ static uint16_t hv_translate_vp_ex(HvHypercall *hc, HvVp *vp)
 static uint16_t hv_hc_translate_check(HvHypercall *hc, HvVpFn *fn)
 {
     uint64_t flags = ldq_le_p(hc->in + 16);
-    uint8_t vtl = flags >> HV_TRANSLATE_INPUT_VTL_SHIFT;
+    uint8_t input_vtl = flags >> HV_TRANSLATE_INPUT_VTL_SHIFT;
+    unsigned vtl;
+    uint16_t status;
 
     flags &= MAKE_64BIT_MASK(0, HV_TRANSLATE_INPUT_VTL_SHIFT);
     if (ldl_le_p(hc->in + 12) || (flags & ~HV_TRANSLATE_FLAGS) ||
-        !(flags & HV_TRANSLATE_VALIDATE) || !hv_input_vtl_valid(vtl)) {
+        !(flags & HV_TRANSLATE_VALIDATE)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    return hv_hc_on_vp(hc, flags & HV_TRANSLATE_SET_PAGE_TABLE_BITS, fn);
+    status = hv_input_vtl(hc->vp, input_vtl, &vtl);
+    return status == HV_STATUS_SUCCESS ?
+           hv_hc_on_vp(hc, vtl, flags & HV_TRANSLATE_SET_PAGE_TABLE_BITS, fn) :
+           status;
 }
 
 uint16_t hv_hc_translate(HvHypercall *hc)

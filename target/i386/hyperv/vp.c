@@ -33,16 +33,43 @@ const HvPortOps *hv_port(void)
            qtest_enabled() ? &hv_port_qtest : NULL;
 }
 
+/*
+ * What stands in front of the hypercall instruction and RET.  The control input
+ * of a VTL switch is in RCX or EDX:EAX (TLFS 15.6), the hypercall's goes there.
+ */
+static const struct {
+    uint8_t len;
+    uint8_t code[8];
+} hv_page_entries[HV_PAGE_ENTRIES] = {
+    /* mov rax, rcx; mov ecx, HvCallVtlCall */
+    [HV_PAGE_VTL_CALL_64] = {
+        8, { 0x48, 0x89, 0xc8, 0xb9, HVCALL_VTL_CALL } },
+    [HV_PAGE_VTL_RETURN_64] = {
+        8, { 0x48, 0x89, 0xc8, 0xb9, HVCALL_VTL_RETURN } },
+    /* mov ecx, eax; mov eax, HvCallVtlCall */
+    [HV_PAGE_VTL_CALL_32] = {
+        7, { 0x89, 0xc1, 0xb8, HVCALL_VTL_CALL } },
+    [HV_PAGE_VTL_RETURN_32] = {
+        7, { 0x89, 0xc1, 0xb8, HVCALL_VTL_RETURN } },
+};
+
 bool hv_vmcall_init(HvPartition *p, Error **errp)
 {
     static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1, 0xc3 };
     static const uint8_t vmmcall[] = { 0x0f, 0x01, 0xd9, 0xc3 };
+    static uint8_t page[HV_PAGE_ENTRIES * HV_PAGE_ENTRY_SIZE];
+    unsigned i, entries = p->nr_vtls > 1 ? HV_PAGE_ENTRIES : 1;
 
-    if (IS_INTEL_CPU(&X86_CPU(first_cpu)->env)) {
-        hv_partition_set_hypercall_code(p, vmcall, sizeof(vmcall));
-    } else {
-        hv_partition_set_hypercall_code(p, vmmcall, sizeof(vmmcall));
+    memset(page, HV_HYPERCALL_PAGE_FILL, sizeof(page));
+    for (i = 0; i < entries; i++) {
+        uint8_t *entry = page + i * HV_PAGE_ENTRY_SIZE;
+
+        memcpy(entry, hv_page_entries[i].code, hv_page_entries[i].len);
+        memcpy(entry + hv_page_entries[i].len,
+               IS_INTEL_CPU(&X86_CPU(first_cpu)->env) ? vmcall : vmmcall,
+               sizeof(vmcall));
     }
+    hv_partition_set_hypercall_code(p, page, entries * HV_PAGE_ENTRY_SIZE);
     return true;
 }
 
@@ -130,12 +157,13 @@ bool hv_cpu_realize(X86CPU *cpu, Error **errp)
         return false;
     }
     cpu->hv_vp->stats.hypercalls = g_new0(uint64_t, hv_nr_hypercalls);
-    return true;
+    return hv_vtl_realize(cpu->hv_vp, errp);
 }
 
 void hv_cpu_unrealize(X86CPU *cpu)
 {
     if (cpu->hv_vp) {
+        hv_vtl_unrealize(cpu->hv_vp);
         hv_vp_destroy(cpu->hv_vp);
         cpu->hv_vp = NULL;
     }

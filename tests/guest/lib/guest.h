@@ -102,6 +102,7 @@ struct cpu {
 
     bool hv_dirty;              /* a test ran here; state to be put back */
     void *simp, *siefp, *assist;
+    uint8_t *hv_page;           /* of its own, above VTL 0 */
     SHARED uint32_t irqs[256];
 };
 _Static_assert(offsetof(struct cpu, recover_rip) == CPU_RECOVER_RIP, "");
@@ -386,6 +387,7 @@ void hv_init(void);
 void hv_init_cpu(void);
 void hv_quiesce(void *unused);
 void hv_page_on(void);
+uint8_t *hv_page_here(void);            /* of the VTL that runs */
 uint64_t hv_rd(uint32_t msr);
 void hv_wr(uint32_t msr, uint64_t v);
 uint64_t hv_call(uint64_t control, const void *in, void *out);
@@ -406,6 +408,9 @@ uint64_t ref_now(void);                 /* the counter */
 struct hv_ref_tsc *ref_page_on(void);
 /* ((TSC * scale) >> 64) + offset, or false while the page is not valid */
 bool ref_page_time(const SHARED struct hv_ref_tsc *page, uint64_t *time);
+
+/* HV_INITIAL_VP_CONTEXT: as we are, but elsewhere */
+void vp_context(void *context, uint64_t rip, uint64_t rsp);
 
 void synic_on(void);
 struct hv_message *msg_slot(int sint);

@@ -36,11 +36,16 @@ void hv_wr(uint32_t msr, uint64_t v)
           v, msr, vector);
 }
 
+uint8_t *hv_page_here(void)
+{
+    return this_cpu()->hv_page ? this_cpu()->hv_page : hv_page;
+}
+
 uint64_t hv_call_with(struct call *c, uint64_t control,
                       void (*how)(struct call *))
 {
     c->rcx = control;
-    c->target = (uintptr_t)hv_page;
+    c->target = (uintptr_t)hv_page_here();
     call_safe(how, c);
     return c->vector == NO_FAULT ? c->rax : HV_FAULT(c->vector);
 }
@@ -149,6 +154,37 @@ void hv_page_on(void)
 {
     hv_wr(HV_MSR_GUEST_OS_ID, OUR_OS_ID);
     hv_wr(HV_MSR_HYPERCALL, (uintptr_t)hv_page | HV_PAGE_ENABLE);
+}
+
+void vp_context(void *context, uint64_t rip, uint64_t rsp)
+{
+    static const struct {
+        uint16_t at;
+        uint32_t name;
+    } same[] = {
+        { 24, HV_REG_CS }, { 40, HV_REG_DS }, { 56, HV_REG_ES },
+        { 72, HV_REG_FS }, { 88, HV_REG_GS }, { 104, HV_REG_SS },
+        { 120, HV_REG_TR }, { 136, HV_REG_LDTR }, { 152, HV_REG_IDTR },
+        { 168, HV_REG_GDTR }, { 184, HV_REG_EFER }, { 192, HV_REG_CR0 },
+        { 200, HV_REG_CR3 }, { 208, HV_REG_CR4 }, { 216, HV_REG_PAT },
+    };
+    uint64_t head[] = { rip, rsp, 2 };
+    uint32_t *in = page_alloc();
+    struct hv_register *out = page_alloc();
+
+    *(uint64_t *)in = HV_PARTITION_SELF;
+    in[2] = HV_VP_SELF;
+    for (int i = 0; i < ARRAY_SIZE(same); i++) {
+        in[4 + i] = same[i].name;
+    }
+    CHECK_EQ(hv_call(HVCALL_GET_REGISTERS | HV_REPS(ARRAY_SIZE(same)), in, out),
+             HV_REPS(ARRAY_SIZE(same)), "own registers");
+    memset(context, 0, 224);
+    memcpy(context, head, sizeof(head));
+    for (int i = 0; i < ARRAY_SIZE(same); i++) {
+        memcpy((char *)context + same[i].at, out + i,
+               same[i].at < 184 ? 16 : 8);
+    }
 }
 
 static void learn_vp_index(void *unused)

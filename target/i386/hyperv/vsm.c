@@ -1,0 +1,120 @@
+/*
+ * Hyper-V virtual secure mode (TLFS 15): its registers
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "cpu.h"
+#include "internal.h"
+
+bool hv_vsm_startup_denied(HvPartition *p, unsigned vtl)
+{
+    unsigned i;
+
+    for (i = vtl + 1; i < p->nr_vtls; i++) {
+        if (p->vtl[i].vsm_config & HV_VSM_DENY_LOWER_VTL_STARTUP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t hv_vsm_code_page_offsets(HvVp *vp)
+{
+    bool is64 = hv_caller_is_64bit(&X86_CPU(vp->cs)->env);
+    unsigned call = is64 ? HV_PAGE_VTL_CALL_64 : HV_PAGE_VTL_CALL_32;
+    unsigned ret = is64 ? HV_PAGE_VTL_RETURN_64 : HV_PAGE_VTL_RETURN_32;
+
+    return call * HV_PAGE_ENTRY_SIZE |
+           ret * HV_PAGE_ENTRY_SIZE << HV_VSM_VTL_RETURN_OFFSET_SHIFT;
+}
+
+/* HvRegisterVsmVpSecureConfigVtlX: X, or -1 if it is not one below */
+static int hv_vsm_secure_config(HvVp *vp, uint32_t name)
+{
+    unsigned lower = name - HV_REGISTER_VSM_VP_SECURE_CONFIG_VTL0;
+
+    return lower < vp->regs_vtl ? lower : -1;
+}
+
+uint16_t hv_vsm_reg_get(HvVp *vp, uint32_t name, uint64_t *val)
+{
+    HvPartition *p = vp->partition;
+    HvVtl *vtl = &vp->vtl[vp->regs_vtl];
+    int lower;
+
+    switch (name) {
+    case HV_REGISTER_VSM_CODE_PAGE_OFFSETS:
+        *val = hv_vsm_code_page_offsets(vp);
+        break;
+    case HV_REGISTER_VSM_VP_STATUS:
+        *val = vp->active_vtl |
+               vp->enabled_vtls << HV_VSM_VP_ENABLED_VTLS_SHIFT;
+        break;
+    case HV_REGISTER_VSM_PARTITION_STATUS:
+        *val = p->enabled_vtls |
+               (p->nr_vtls - 1) << HV_VSM_PARTITION_MAXIMUM_VTL_SHIFT;
+        break;
+    case HV_REGISTER_VSM_VINA:
+        *val = vtl->vina;
+        break;
+    case HV_REGISTER_VSM_CAPABILITIES:
+        *val = HV_VSM_CAP_DENY_LOWER_VTL_STARTUP;
+        break;
+    case HV_REGISTER_VSM_PARTITION_CONFIG:
+        if (!vp->regs_vtl) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        *val = p->vtl[vp->regs_vtl].vsm_config;
+        break;
+    default:
+        lower = hv_vsm_secure_config(vp, name);
+        if (lower < 0) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        *val = vtl->secure_config[lower];
+        break;
+    }
+    return HV_STATUS_SUCCESS;
+}
+
+/* TLFS 15.5: what applies protections stays as it is once it is on */
+static uint16_t hv_vsm_set_partition_config(HvPartitionVtl *vtl, uint64_t val)
+{
+    uint64_t fixed = HV_VSM_ENABLE_VTL_PROTECTION |
+                     HV_VSM_DEFAULT_PROTECTION_MASK;
+
+    if ((vtl->vsm_config & HV_VSM_ENABLE_VTL_PROTECTION) &&
+        ((vtl->vsm_config ^ val) & fixed)) {
+        return HV_STATUS_INVALID_REGISTER_VALUE;
+    }
+    vtl->vsm_config = val;
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val)
+{
+    HvVtl *vtl = &vp->vtl[vp->regs_vtl];
+    int lower;
+
+    if (!vp->regs_vtl) {
+        /* There is none below that these could be for */
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    switch (name) {
+    case HV_REGISTER_VSM_VINA:
+        vtl->vina = val;
+        return HV_STATUS_SUCCESS;
+    case HV_REGISTER_VSM_PARTITION_CONFIG:
+        return hv_vsm_set_partition_config(
+            &vp->partition->vtl[vp->regs_vtl], val);
+    default:
+        lower = hv_vsm_secure_config(vp, name);
+        if (lower < 0) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        vtl->secure_config[lower] = val;
+        return HV_STATUS_SUCCESS;
+    }
+}
