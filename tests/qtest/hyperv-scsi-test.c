@@ -485,6 +485,23 @@ static void send_reads(Fixture *f)
     }
 }
 
+/* Takes the answers to all of them, in any order; @first is the first's id. */
+static void answered_once(Fixture *f, uint64_t first)
+{
+    uint32_t seen = 0;
+    int i;
+
+    for (i = 0; i < UNDER_WAY; i++) {
+        QVmbusPacket *a = qvmbus_recv(f->c);
+        uint64_t n = a->transaction_id - first;
+
+        g_assert_cmpuint(n, <, UNDER_WAY);
+        g_assert_false(seen & (1 << n));
+        seen |= 1 << n;
+        qvmbus_packet_free(a);
+    }
+}
+
 /* A channel that is closed answers nothing, the next one all that is its own */
 static void test_close(const void *opaque)
 {
@@ -513,25 +530,17 @@ static void test_reset(const void *opaque)
         HV_STOR_RESET_LUN, HV_STOR_RESET_BUS, HV_STOR_RESET_ADAPTER,
     };
     Fixture f;
-    int i, n;
+    int n;
 
     start(&f, opaque, SLOW, "-object iothread,id=io0");
     ready(&f);
     for (n = 0; n < ARRAY_SIZE(reset); n++) {
         HvStorPacket p = packet(reset[n]);
-        uint32_t seen = 0;
+        uint64_t first = f.id + 1;
 
         send_reads(&f);
         send_packet(&f, &p);
-        for (i = 0; i < UNDER_WAY; i++) {
-            QVmbusPacket *a = qvmbus_recv(f.c);
-            uint64_t id = a->transaction_id + UNDER_WAY - f.id;
-
-            g_assert_cmpuint(id, <, UNDER_WAY);
-            g_assert_false(seen & (1 << id));
-            seen |= 1 << id;
-            qvmbus_packet_free(a);
-        }
+        answered_once(&f, first);
         g_assert_cmphex(answer_of(&f, f.c, f.id), ==, 0);
         attend(&f);
     }
@@ -623,6 +632,111 @@ static void test_unplug(void)
     qvmbus_free(f.b);
     qtest_quit(f.s);
     g_free(f.extra);
+}
+
+/* --- memory that goes while requests are under way --- */
+
+#define DIMM_ADDR   0x100000000ull
+
+/* Ports of QEMU's ACPI memory hot plug */
+#define DIMM_SELECT     0xa00
+#define DIMM_CONTROL    0xa14
+#define DIMM_EJECT      0x8
+
+static void start_dimm(Fixture *f, const char *props)
+{
+    start(f, props, SLOW, "-object iothread,id=io0 "
+          "-m 64,slots=1,maxmem=1G -object memory-backend-ram,id=mem,size=64M "
+          "-device pc-dimm,id=dimm,memdev=mem,addr=0x100000000");
+    ready(f);
+}
+
+static void unplug_dimm(Fixture *f)
+{
+    qtest_qmp_device_del_send(f->s, "dimm");
+    qtest_outl(f->s, DIMM_SELECT, 0);
+    qtest_outb(f->s, DIMM_CONTROL, DIMM_EJECT);
+    qtest_qmp_eventwait(f->s, "DEVICE_DELETED");
+    /* it is gone */
+    qtest_writel(f->s, DIMM_ADDR, 1);
+    g_assert_cmphex(qtest_readl(f->s, DIMM_ADDR), !=, 1);
+}
+
+/* The memory that is read to: each request is answered all the same, once. */
+static void test_buffer_gone(const void *opaque)
+{
+    uint64_t first;
+    Fixture f;
+
+    start_dimm(&f, opaque);
+    f.buf = DIMM_ADDR + 0x1000;
+    first = f.id + 1;
+    send_reads(&f);
+    unplug_dimm(&f);
+    answered_once(&f, first);
+    g_assert_null(qvmbus_try_recv(f.c));
+    attend(&f);
+    stop(&f);
+}
+
+/* The memory of the rings: nobody sees the answers, and nobody is hurt. */
+static void test_rings_gone(const void *opaque)
+{
+    QVmbusOffer *offer;
+    Fixture f;
+
+    start_dimm(&f, opaque);
+    offer = f.c->offer;
+    qvmbus_close(f.c);
+    f.c = g_new(QVmbusChan, 1);
+    *f.c = (QVmbusChan) {
+        .bus = f.b, .offer = offer,
+        .gpadl = qvmbus_gpadl(f.b, offer->relid, DIMM_ADDR, 8),
+        .out = { DIMM_ADDR, 3 * QHV_PAGE },
+        .in = { DIMM_ADDR + 4 * QHV_PAGE, 3 * QHV_PAGE },
+    };
+    g_assert_cmphex(qvmbus_open_gpadl(offer, f.c->gpadl, 4, 0), ==, 0);
+    initialize(&f, HV_STOR_VERSION_WIN10);
+    attend(&f);
+    send_reads(&f);
+    unplug_dimm(&f);
+    /* from what was theirs it would take anything for packets */
+    qvmbus_signal(f.c);
+    qvmbus_sync(f.b);
+    qvmbus_close(f.c);
+
+    f.c = qvmbus_open(offer, 4, 4, 0);
+    g_assert_null(qvmbus_try_recv(f.c));
+    initialize(&f, HV_STOR_VERSION_WIN10);
+    attend(&f);
+    stop(&f);
+}
+
+/* The rings move to other pages, again and again */
+static void test_rings_moved(const void *opaque)
+{
+    HvStorPacket p = simple(TEST_UNIT_READY);
+    QVmbusOffer *offer;
+    Fixture f;
+    int i;
+
+    start(&f, opaque, SLOW, "-object iothread,id=io0");
+    ready(&f);
+    offer = f.c->offer;
+    for (i = 0; i < 20; i++) {
+        QVmbusRing old = f.c->in;
+
+        send_reads(&f);
+        qvmbus_close(f.c);
+        qtest_memset(f.s, old.ctl, 0xa5, old.size);
+        f.c = qvmbus_open(offer, 2 + i % 3, 2 + i % 5, i & 1);
+        initialize(&f, HV_STOR_VERSION_WIN10);
+        g_assert_cmphex(execute(&f, &p, 0), !=, 0);
+        /* what was lent for the old ones is the guest's own again */
+        g_assert_cmphex(qtest_readb(f.s, old.ctl + old.size - 1), ==, 0xa5);
+        g_assert_cmphex(qtest_readb(f.s, old.ctl), ==, 0xa5);
+    }
+    stop(&f);
 }
 
 static void run_to(Fixture *f, const char *command, const char *status)
@@ -815,6 +929,15 @@ int main(int argc, char **argv)
                         test_reset);
     qtest_add_func("/hyperv/scsi/system-reset", test_system_reset);
     qtest_add_func("/hyperv/scsi/hotplug", test_hotplug);
+    qtest_add_data_func("/hyperv/scsi/buffer-gone", "", test_buffer_gone);
+    qtest_add_data_func("/hyperv/scsi/buffer-gone/iothread", ",iothread=io0",
+                        test_buffer_gone);
+    qtest_add_data_func("/hyperv/scsi/rings-gone", "", test_rings_gone);
+    qtest_add_data_func("/hyperv/scsi/rings-gone/iothread", ",iothread=io0",
+                        test_rings_gone);
+    qtest_add_data_func("/hyperv/scsi/rings-moved", "", test_rings_moved);
+    qtest_add_data_func("/hyperv/scsi/rings-moved/iothread", ",iothread=io0",
+                        test_rings_moved);
     qtest_add_func("/hyperv/scsi/unplug", test_unplug);
     qtest_add_func("/hyperv/scsi/errors/write", test_errors);
     qtest_add_func("/hyperv/scsi/errors/read", test_read_error);
