@@ -12,7 +12,6 @@
 import datetime
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -20,8 +19,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, '..', 'system'), HERE]
 
-import vm                             # noqa: E402
-from tools import cpu_seconds, host, rst  # noqa: E402
+import tools                            # noqa: E402
+import vm                               # noqa: E402
 
 RUNS = int(os.environ.get('BENCH_RUNS') or 5)
 SECONDS = 3
@@ -60,9 +59,9 @@ def measure(card):
               f'ip addr add {GUEST}/24 dev $n; ip link set $n up')
         v.out(f'until ping -c 1 -W 1 {HOST}; do :; done')
         for test, *_ in TESTS:
-            before, began = cpu_seconds(v.process.pid), time.monotonic()
+            before, began = tools.cpu_seconds(v.process.pid), time.monotonic()
             out = v.out(f'net-bench {test} {HOST} {PORT} {SECONDS}')
-            spent = cpu_seconds(v.process.pid) - before
+            spent = tools.cpu_seconds(v.process.pid) - before
             rate = float(out.split()[1])
             found[test] = (rate, spent / (rate * SECONDS) if rate else 0)
     return found
@@ -77,45 +76,12 @@ def medians(cards=CARDS):
     peer = subprocess.Popen(
         [os.path.join(vm.build(), 'guest', 'net-bench'), 'serve', HOST,
          str(PORT)], stdout=subprocess.PIPE)
-    runs = {c: [] for c in cards}
     try:
         peer.stdout.readline()
-        for n in range(RUNS):
-            # in turns, so that what else the machine does hits all alike
-            for card in cards:
-                print(f'bench: run {n + 1} of {RUNS}, {card}',
-                      file=sys.stderr, flush=True)
-                runs[card].append(measure(card))
+        return tools.medians(measure, cards, TESTS, RUNS)
     finally:
         peer.kill()
         ip('link', 'del', 'tap0')
-    return {c: {t: tuple(statistics.median(r[t][i] for r in rs)
-                         for i in range(2)) for t, *_ in TESTS}
-            for c, rs in runs.items()}
-
-
-def number(x):
-    return f'{x:.2f}' if x < 10 else f'{x:,.0f}'
-
-
-def verdict(median):
-    """The worst ratio over all tests, by card."""
-    for card, goal in GOALS.items():
-        if card in median and 'hv-net' in median:
-            worst, test = min((median['hv-net'][t][0] / median[card][t][0], n)
-                              for t, n, *_ in TESTS)
-            yield (f'hv-net over {card}: at least {worst:.2f} ({test}); goal '
-                   f'{goal}: {"met" if worst >= goal else "not met"}')
-
-
-def rows(median):
-    """The rows of a table: what, then rate and host CPU for every card."""
-    yield ('', *median)
-    for test, name, unit, divisor, cpu_unit, cpu_factor in TESTS:
-        yield (f'{name}, {unit}',
-               *(number(median[c][test][0] / divisor) for c in median))
-        yield (f'… host CPU, {cpu_unit}',
-               *(number(median[c][test][1] * cpu_factor) for c in median))
 
 
 def report(docs=None, cards=CARDS):
@@ -139,7 +105,7 @@ def report(docs=None, cards=CARDS):
 
 The same Debian guest (its 6.1 kernel, 2 CPUs) with each card, on a tap device
 to a program on this host; medians of {RUNS} runs. Made by ``make bench`` on
-{host()}, {datetime.date.today()}.
+{tools.host()}, {datetime.date.today()}.
 
 {p.stdout}
 What is measured, each for {SECONDS} seconds:
@@ -156,12 +122,8 @@ def main(argv):
     if argv[:1] != ['--inside']:
         print(report(None, argv or CARDS), end='')
         return
-    median = medians(argv[1:] or CARDS)
-    head, *table = rows(median)
-    print(rst(table, head))
-    print()
-    for line in verdict(median):
-        print(f'- {line}')
+    print(tools.report(medians(argv[1:] or CARDS), TESTS, 'hv-net', GOALS),
+          end='')
 
 
 if __name__ == '__main__':
