@@ -61,7 +61,6 @@ const char *hv_cpuid_flag(unsigned leaf, unsigned reg, uint32_t bits);
 /**
  * hv_migration_init: have the partition's streams say what the guest sees,
  * and compare it with what it would see here
- * @p: NULL if the kernel implements the interface
  */
 void hv_migration_init(HvPartition *p);
 

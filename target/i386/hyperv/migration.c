@@ -90,36 +90,16 @@ static const VMStateDescription vmstate_hv_cpuid = {
     }
 };
 
-static bool hv_never_needed(void *opaque)
+static bool hv_kvmclock_needed(void *opaque)
 {
     return false;
 }
-
-static int hv_kernel_pre_load(void *opaque)
-{
-    error_report("The migrated guest cannot go on here: where it comes from "
-                 "QEMU implements Hyper-V, here the kernel does; use -accel "
-                 "kvm,kernel-hyperv=off");
-    return -EINVAL;
-}
-
-static const VMStateDescription vmstate_hv_cpuid_kernel = {
-    .name = "hv-cpuid",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .priority = MIG_PRI_MAX,
-    .needed = hv_never_needed,
-    .pre_load = hv_kernel_pre_load,
-    .fields = (const VMStateField[]) {
-        VMSTATE_END_OF_LIST()
-    }
-};
 
 static const VMStateDescription vmstate_hv_kvmclock_reliable = {
     .name = "kvmclock/clock_is_reliable",
     .version_id = 1,
     .minimum_version_id = 1,
-    .needed = hv_never_needed,
+    .needed = hv_kvmclock_needed,
     .fields = (const VMStateField[]) {
         VMSTATE_UNUSED(sizeof(bool)),
         VMSTATE_END_OF_LIST()
@@ -131,7 +111,7 @@ static const VMStateDescription vmstate_hv_kvmclock = {
     .name = "kvmclock",
     .version_id = 1,
     .minimum_version_id = 1,
-    .needed = hv_never_needed,
+    .needed = hv_kvmclock_needed,
     .fields = (const VMStateField[]) {
         VMSTATE_UNUSED(sizeof(uint64_t)),
         VMSTATE_END_OF_LIST()
@@ -144,10 +124,6 @@ static const VMStateDescription vmstate_hv_kvmclock = {
 
 void hv_migration_init(HvPartition *p)
 {
-    if (!p) {
-        vmstate_register(NULL, 0, &vmstate_hv_cpuid_kernel, NULL);
-        return;
-    }
     vmstate_register(NULL, 0, &vmstate_hv_cpuid, p);
     if (!kvm_enabled()) {
         vmstate_register(NULL, 0, &vmstate_hv_kvmclock, p);

@@ -125,13 +125,7 @@ bool hv_cpu_realize(X86CPU *cpu, Error **errp)
     CPUX86State *env = &cpu->env;
     HvPartition *p;
 
-    if (!hv_wanted(cpu)) {
-        return true;
-    }
-    if (!port) {
-        if (CPU(cpu) == first_cpu) {
-            hv_migration_init(NULL);
-        }
+    if (!port || !hv_wanted(cpu)) {
         return true;
     }
 
