@@ -19,7 +19,7 @@
 #define PAGE_SIZE       4096ull
 #define LARGE_PAGE      0x200000ull
 #define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
-#define MAX_CPUS        256
+#define MAX_CPUS        320
 
 /*
  * What handlers and other CPUs read or write while a test runs.  Access is
