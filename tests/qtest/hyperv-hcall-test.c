@@ -957,6 +957,8 @@ static void test_debug(void)
     qhv_set_guest_os_id(s);
     g_assert_cmphex(qhv_hcall_mem(s, 0, HC_POST_DEBUG, in, sizeof(in), NULL),
                     ==, ST_INVALID_PARAMETER);
+    g_assert_cmphex(qhv_hcall_mem(s, 0, HC_RETRIEVE_DEBUG, in, sizeof(in),
+                                  NULL), ==, ST_INVALID_PARAMETER);
     in[0] = cpu_to_le32(64);
     g_assert_cmphex(qhv_hcall_mem(s, 0, HC_RETRIEVE_DEBUG, in, sizeof(in),
                                   NULL), ==, 0x1b);

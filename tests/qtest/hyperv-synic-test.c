@@ -755,13 +755,16 @@ static void test_eoi_assist(void)
     g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
     qhv_eoi(s, 0);
 
-    /* it comes while an interrupt is in service that was taken without it */
+    /* it comes, or goes, while an interrupt is in service without the bit */
     qhv_set(s, 0, MSR_ICR, 0x44050);
     g_assert_cmpint(qhv_take_irq(s, 0), ==, 0x50);
     qhv_set(s, 0, MSR_VP_ASSIST_PAGE, QHV_ASSIST | 1);
     g_assert_cmphex(assist(s), ==, 0);
     g_assert_true(qhv_isr(s, 0, 0x50));
+    qhv_set(s, 0, MSR_VP_ASSIST_PAGE, 0);
+    g_assert_true(qhv_isr(s, 0, 0x50));
     qhv_eoi(s, 0);
+    qhv_set(s, 0, MSR_VP_ASSIST_PAGE, QHV_ASSIST | 1);
 
     /* it moves while the bit is set, which counts at the new place */
     qhv_set(s, 0, MSR_ICR, 0x44050);
