@@ -6,6 +6,8 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/cutils.h"
+#include "exec/cpu-common.h"
 #include "hw/boards.h"
 #include "hw/hyperv/partition.h"
 #include "migration/vmstate.h"
@@ -119,6 +121,61 @@ bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
         }
     }
     return false;
+}
+
+/*
+ * A PC's firmware is left in its shadow RAM by a reset, and starts there: not
+ * every chip set maps the ROM again.
+ */
+#define HV_SHADOW_START 0xc0000
+#define HV_SHADOW_END   0x100000
+
+static bool hv_is_shadow(MemoryRegion *mr, ram_addr_t offset)
+{
+    return mr == MACHINE(qdev_get_machine())->ram &&
+           offset >= HV_SHADOW_START && offset < HV_SHADOW_END;
+}
+
+/* RAM that the guest may have written to, but no ROM and no device's */
+static int hv_zero_block(RAMBlock *rb, void *opaque)
+{
+    char *host = qemu_ram_get_host_addr(rb);
+    ram_addr_t offset, len = qemu_ram_get_used_length(rb);
+    MemoryRegion *mr = memory_region_from_host(host, &offset);
+
+    if (!mr || !memory_region_is_ram(mr) || memory_region_is_rom(mr) ||
+        memory_region_is_romd(mr) || memory_region_is_ram_device(mr)) {
+        return 0;
+    }
+    for (offset = 0; offset < len; offset += HV_PAGE_SIZE) {
+        size_t size = MIN(HV_PAGE_SIZE, len - offset);
+
+        /* One that the host has given no memory to stays so */
+        if (!hv_is_shadow(mr, offset) &&
+            !buffer_is_zero(host + offset, size)) {
+            memset(host + offset, 0, size);
+        }
+    }
+    memory_region_set_dirty(mr, 0, len);
+    return 0;
+}
+
+/*
+ * TLFS 15.5: no trust level's memory is left to what runs next.  Before
+ * firmware is put in its place again.
+ */
+static void hv_partition_reset_enter(Object *obj, ResetType type)
+{
+    HvPartition *p = HV_PARTITION(obj);
+    unsigned i;
+
+    for (i = 1; i < p->nr_vtls && type != RESET_TYPE_SNAPSHOT_LOAD; i++) {
+        if ((p->enabled_vtls & (1u << i)) &&
+            (p->vtl[i].vsm_config & HV_VSM_ZERO_MEMORY_ON_RESET)) {
+            qemu_ram_foreach_block(hv_zero_block, NULL);
+            break;
+        }
+    }
 }
 
 static void hv_partition_reset_hold(Object *obj, ResetType type)
@@ -334,6 +391,7 @@ static void hv_partition_class_init(ObjectClass *klass, void *data)
     dc->vmsd = &vmstate_hv_partition;
     dc->user_creatable = false;
     dc->hotpluggable = false;
+    rc->phases.enter = hv_partition_reset_enter;
     rc->phases.hold = hv_partition_reset_hold;
 }
 

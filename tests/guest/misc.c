@@ -318,13 +318,33 @@ static void restart(void *unused)
     }
 }
 
+bool second_boot(void)
+{
+    if (nvram_read(NVRAM_MARK) != MARK) {
+        return false;
+    }
+    nvram_write(NVRAM_MARK, 0);
+    note("second boot");
+    return true;
+}
+
+void boot_again(struct cpu *c)
+{
+    note("first boot, restarting");
+    nvram_write(NVRAM_MARK, MARK);
+    if (c == this_cpu()) {
+        hv_wr(HV_MSR_RESET, 1);
+    } else {
+        on_cpu_start(c, restart, NULL);
+    }
+    WAIT_FOR(false);
+    nvram_write(NVRAM_MARK, 0);
+    CHECK(false, "no reset");
+}
+
 static void reset_by(struct cpu *c)
 {
-    uint8_t mark = nvram_read(NVRAM_MARK);
-
-    if (mark == MARK) {
-        nvram_write(NVRAM_MARK, 0);
-        note("second boot");
+    if (second_boot()) {
         check_reset_values();
         hv_page_on();
         CHECK_EQ(hv_call_fast(HVCALL_LONG_SPIN_WAIT, 1, 0), HV_SUCCESS,
@@ -347,16 +367,7 @@ static void reset_by(struct cpu *c)
     if (test_failed()) {
         return;
     }
-    note("first boot, restarting");
-    nvram_write(NVRAM_MARK, MARK);
-    if (c == this_cpu()) {
-        hv_wr(HV_MSR_RESET, 1);
-    } else {
-        on_cpu_start(c, restart, NULL);
-    }
-    WAIT_FOR(false);
-    nvram_write(NVRAM_MARK, 0);
-    CHECK(false, "no reset");
+    boot_again(c);
 }
 
 TEST(reset, "MS-008,HC-051,CP-025,MS-022,SY-001,ST-001",

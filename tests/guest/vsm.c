@@ -49,6 +49,7 @@ struct secure {
 };
 
 static struct secure *secure[MAX_CPUS];
+static uint8_t *secure_page;            /* VTL 1's hypercall page */
 static uint64_t call_offset, return_offset;
 extern char secure_start[];
 
@@ -145,9 +146,12 @@ void secure_main(struct secure *s)
 
     trap_init_cpu(s->cpu);
     apic_init_cpu(s->cpu->x2apic);
-    s->cpu->hv_page = page_alloc();
-    hv_wr(HV_MSR_GUEST_OS_ID, OUR_OS_ID + 1);
-    hv_wr(HV_MSR_HYPERCALL, (uintptr_t)s->cpu->hv_page | HV_PAGE_ENABLE);
+    if (s->cpu->id == 0) {
+        secure_page = page_alloc();
+        hv_wr(HV_MSR_GUEST_OS_ID, OUR_OS_ID + 1);
+        hv_wr(HV_MSR_HYPERCALL, (uintptr_t)secure_page | HV_PAGE_ENABLE);
+    }
+    s->cpu->hv_page = secure_page;
     hv_wr(HV_MSR_VP_ASSIST_PAGE, (uintptr_t)assist | HV_PAGE_ENABLE);
     s->control = (struct vtl_control *)(assist + 8);
     s->return_offset = get_reg(HV_REG_VSM_CODE_OFFSETS) >> 12 & 0xFFF;
@@ -984,4 +988,88 @@ TEST(vsm_ipi, "IP-005,VS-042", .need = { F_HYPERCALL, F_VSM,
     CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 1), "VTL 0 gets it");
     in_vtl1(vtl1_sends, NULL);
     CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 2), "VTL 0 gets VTL 1's");
+}
+
+/* More than one VP */
+
+/* Fixed, to all others of VTL 1, by the APIC */
+static void vtl1_apic_ipi(void *unused)
+{
+    apic_icr(0, ICR_ALL_BUT_ME | ICR_FIXED | ICR_ASSERT | VECTOR);
+}
+
+static void call_many(void *unused)
+{
+    SHARED uint32_t calls = 0;
+
+    for (int i = 0; i < 300; i++) {
+        in_vtl1(count_calls, (void *)&calls);
+    }
+    CHECK_EQ(calls, 300, "calls");
+}
+
+static void vtl0_idle(void *stop)
+{
+    CHECK(WAIT_FOR(*(SHARED bool *)stop), "it is told to stop");
+}
+
+TEST(vsm_all_vps, "VS-008,VS-013,VS-040,VS-046", .need = NEED, .min_cpus = 2)
+{
+    struct cpu *c = cpus[1];
+    SHARED bool stop = false;
+    uint32_t before, vtl0 = c->irqs[VECTOR];
+
+    irq_set(VECTOR, NULL);
+    secure_on(ncpus);
+    for (int i = 1; i < ncpus; i++) {
+        on_cpu_start(cpus[i], call_many, NULL);
+    }
+    call_many(NULL);
+    for (int i = 1; i < ncpus; i++) {
+        on_cpu_wait(cpus[i]);
+    }
+
+    /* VTL 1 there is entered from VTL 0, for an IPI of VTL 1 here */
+    before = secure[1]->entries[ENTRY_INTERRUPT];
+    on_cpu_start(c, vtl0_idle, (void *)&stop);
+    in_vtl1(vtl1_apic_ipi, NULL);
+    CHECK(WAIT_FOR(secure[1]->entries[ENTRY_INTERRUPT] == before + 1),
+          "VTL 1 of CPU 1 is entered");
+    stop = true;
+    on_cpu_wait(c);
+    CHECK_EQ(c->irqs[VECTOR], vtl0, "interrupts of its VTL 0");
+
+    /* INIT and SIPI are dropped */
+    apic_icr(c->apic_id, ICR_INIT | ICR_ASSERT);
+    apic_icr(c->apic_id, ICR_STARTUP | ICR_ASSERT | TRAMPOLINE >> 12);
+    on_cpu(c, call_many, NULL);
+}
+
+/* The partition's memory is zeroed when it is reset with VTL 1 */
+
+#define SECRET_AT 0x6000000
+
+static void keep_secret(void *unused)
+{
+    memset((void *)SECRET_AT, 0x5E, PAGE_SIZE);
+    CHECK_EQ(get_reg(HV_REG_VSM_CONFIG), 1 << 5, "zero memory on reset");
+}
+
+TEST(vsm_secret_gone_after_reset, "VS-002,VS-057",
+     .need = { F_HYPERCALL, F_VSM, F_RESET }, .explicit = true)
+{
+    if (second_boot()) {
+        const uint64_t *p = (uint64_t *)SECRET_AT;
+
+        for (int i = 0; i < 512; i++) {
+            CHECK_EQ(p[i], 0, "word %d", i);
+        }
+        CHECK_EQ(get_reg(HV_REG_VSM_VP_STATUS), 1 << 16, "VP status");
+        CHECK_EQ(get_reg(HV_REG_VSM_PARTITION), 1 | 1 << 16, "partition");
+        secure_on(1);
+        return;
+    }
+    secure_on(ncpus);
+    in_vtl1(keep_secret, NULL);
+    boot_again(this_cpu());
 }

@@ -14,6 +14,7 @@
 #include "exec/cputlb.h"
 #include "exec/exec-all.h"
 #include "exec/helper-proto.h"
+#include "exec/tb-flush.h"
 #include "hyperv-tcg.h"
 #include "internal.h"
 #include "qemu/main-loop.h"
@@ -337,6 +338,13 @@ bool hv_tcg_poll(X86CPU *cpu)
     return unlikely(cpu->hv_vp) && hv_vtl_poll(cpu->hv_vp);
 }
 
+static void hv_tcg_vtl_reset(HvVp *vp)
+{
+    hv_vtl_reset(vp);
+    /* The memory that it was translated from may be zeroed */
+    tb_flush(vp->cs);
+}
+
 const HvPortOps hv_port_tcg = {
     .name = "tcg",
     .caps = HV_PORT_ALL,
@@ -349,7 +357,7 @@ const HvPortOps hv_port_tcg = {
     .regs_changed = hv_tcg_regs_changed,
     .load_pending_event = hv_load_pending_event,
     .vtl_changed = hv_tcg_vtl_changed,
-    .vtl_reset = hv_vtl_reset,
+    .vtl_reset = hv_tcg_vtl_reset,
 };
 
 /*

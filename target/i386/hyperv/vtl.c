@@ -413,7 +413,8 @@ void hv_vtl_enable(HvVp *vp, unsigned vtl)
 void hv_vtl_disable(HvVp *vp, unsigned vtl)
 {
     hv_context_reset(vp, vp->context[vtl]);
-    device_cold_reset(DEVICE(vp->context[vtl]->apic));
+    /* Also while the machine is being reset */
+    apic_init_reset(DEVICE(vp->context[vtl]->apic));
     vp->enabled_vtls &= ~(1u << vtl);
 }
 

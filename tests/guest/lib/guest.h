@@ -476,6 +476,10 @@ void test_died(const char *fmt, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
 bool boot_option(const char *word);
 
+/* misc.c: restart the machine by @c; is this the boot after that? */
+void boot_again(struct cpu *c);
+bool second_boot(void);
+
 /* misc.c: notes, before anything is written, what is not as after a reset */
 void record_reset_values(void);
 
