@@ -389,6 +389,52 @@ static void test_xfem(void)
     qtest_quit(s);
 }
 
+/* Is there such an event? Types and vectors as in an SVM event injection */
+static bool event_exists(unsigned type, unsigned vector, bool error)
+{
+    /* of a processor without shadow stacks */
+    static const uint32_t with_error = 1 << 8 | 0x1f << 10 | 1 << 17;
+
+    switch (type) {
+    case 0:     /* external interrupt */
+        return !error && vector >= 32 && vector < 256;
+    case 2:     /* NMI */
+        return !error && vector == 2;
+    case 3:     /* exception */
+        return vector < 32 && vector != 2 &&
+               error == !!(with_error & 1u << vector);
+    case 4:     /* INT n */
+        return !error && vector < 256;
+    case 5:     /* INT1 */
+        return !error && vector == 1;
+    case 6:     /* INT3, INTO */
+        return !error && (vector == 3 || vector == 4);
+    default:
+        return false;
+    }
+}
+
+/* VM-036: every event that there is, and those that are none */
+static void test_events(void)
+{
+    QTestState *s = start();
+    unsigned type, vector, error;
+
+    for (type = 0; type < 8; type++) {
+        for (vector = 0; vector < 260; vector++) {
+            for (error = 0; error < 2; error++) {
+                uint64_t event = vector << 16 | error << 4 | type << 1 | 1;
+
+                g_assert_cmphex(set(s, 1, 2, REG_PENDING, event, 0), ==,
+                                event_exists(type, vector, error) ?
+                                ST_SUCCESS : ST_INVALID_REGISTER_VALUE);
+            }
+        }
+    }
+    g_assert_cmphex(set(s, 1, 2, REG_PENDING, 0, 0), ==, ST_SUCCESS);
+    qtest_quit(s);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -397,6 +443,7 @@ int main(int argc, char **argv)
     qhv_add_row("regs/walk", "other", "VM-030,VM-032,VM-033,VM-035",
                 GUINT_TO_POINTER(2), test_walk);
     qhv_add("regs/xfem", "VM-030", test_xfem);
+    qhv_add("regs/events", "VM-036", test_events);
     qhv_add("regs/absent", "VM-029", test_absent);
     qhv_add("regs/fuzz", "VM-030", test_fuzz);
     qhv_add("regs/start", "VS-012", test_start);
