@@ -687,6 +687,13 @@ static void start_context(uint8_t *in, struct cpu *c, uint64_t rsp)
     memcpy(in + 16 + 72, &(uint64_t) { 0xF5F5000 }, 8);
 }
 
+void vp_start_input(uint64_t *in, struct cpu *c)
+{
+    start_slot = c->slot;
+    start_context((uint8_t *)in, c,
+                  (uintptr_t)pages_alloc(4, PAGE_SIZE) + 4 * PAGE_SIZE);
+}
+
 static void read_fs_base(void *result)
 {
     *(uint64_t *)result = msr(MSR_FS_BASE);

@@ -990,6 +990,59 @@ TEST(vsm_ipi, "IP-005,VS-042", .need = { F_HYPERCALL, F_VSM,
     CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 2), "VTL 0 gets VTL 1's");
 }
 
+/* Starting a VP in VTL 1: the first that is tried, as INIT reaches VTL 0 only */
+
+static void vtl1_starts(void *in)
+{
+    CHECK_EQ(hv_call(HVCALL_START_VP, in, NULL), HV_SUCCESS, "start in VTL 1");
+    CHECK_EQ(hv_call(HVCALL_START_VP, in, NULL), HV_INVALID_VP_STATE, "again");
+}
+
+static void vtl1_denies(void *deny)
+{
+    set_reg(HV_REG_VSM_CONFIG, 1 << 5 | (deny ? 1 << 6 : 0));
+}
+
+static uint64_t activity(struct cpu *c)
+{
+    struct hv_register r;
+
+    CHECK_EQ(get_reg_vtl(c->vp, 0, HV_REG_ACTIVITY, &r), HV_SUCCESS,
+             "activity");
+    return r.low;
+}
+
+TEST(vsm_start_vp, "VS-011,VS-047", .need = { F_HYPERCALL, F_VSM, F_START_VP },
+     .min_cpus = 3)
+{
+    struct cpu *c = cpus[ncpus - 1];
+    struct secure *s;
+    uint64_t *in;
+
+    secure_on(1);
+    in = enable_input(c, &s);
+    CHECK_EQ(hv_call(HVCALL_START_VP, in, NULL), HV_ACCESS_DENIED,
+             "VTL 0 starts VTL 1");
+    apic_icr(c->apic_id, ICR_INIT | ICR_ASSERT);
+    CHECK(WAIT_FOR(activity(c) == 1), "INIT has come");
+    secure[c->id] = s;
+    in_vtl1(enable_another, in);
+    in_vtl1(vtl1_starts, in);
+    CHECK(WAIT_FOR(s->ready), "VTL 1 has run");
+    CHECK(WAIT_FOR(activity(c) == 1), "VTL 0 waits still");
+
+    in[1] = c->vp;
+    in_vtl1(vtl1_denies, (void *)1);
+    CHECK_EQ(hv_call(HVCALL_START_VP, in, NULL), HV_ACCESS_DENIED, "denied");
+    in_vtl1(vtl1_denies, NULL);
+    c->online = false;
+    vp_start_input(in, c);
+    CHECK_EQ(hv_call(HVCALL_START_VP, in, NULL), HV_SUCCESS, "start of VTL 0");
+    CHECK(WAIT_FOR(c->online), "VTL 0 runs");
+    on_cpu(c, (void (*)(void *))vtl_call, NULL);
+    CHECK_EQ(s->entries[ENTRY_CALL], 1, "VTL 1 is called");
+}
+
 /* More than one VP */
 
 /* Fixed, to all others of VTL 1, by the APIC */

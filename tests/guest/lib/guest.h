@@ -476,6 +476,9 @@ void test_died(const char *fmt, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
 bool boot_option(const char *word);
 
+/* registers.c: input that has @c started where an AP begins */
+void vp_start_input(uint64_t *in, struct cpu *c);
+
 /* misc.c: restart the machine by @c; is this the boot after that? */
 void boot_again(struct cpu *c);
 bool second_boot(void);
