@@ -48,10 +48,11 @@ static const MemoryRegionOps hv_overlay_readonly_ops = {
 };
 
 void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
-                     bool readonly, Error **errp)
+                     unsigned vtl, bool readonly, Error **errp)
 {
     ERRP_GUARD();
 
+    ov->vtl = vtl;
     ov->readonly = readonly;
     if (readonly) {
         memory_region_init_rom_device(&ov->mr, owner, &hv_overlay_readonly_ops,
@@ -65,11 +66,14 @@ void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
     ov->host = memory_region_get_ram_ptr(&ov->mr);
 }
 
-static bool hv_overlay_can_map(hwaddr gpa)
+static bool hv_overlay_can_map(HvOverlay *ov, hwaddr gpa)
 {
-    const HvPortOps *ops = hv_partition_get()->ops;
+    HvPartition *p = hv_partition_get();
 
-    return !ops->can_map || ops->can_map(gpa);
+    return !(gpa >> HV_GPA_BITS_MAX) &&
+           (hv_partition_vtl_access(p, ov->vtl, gpa, NULL, NULL) &
+            HV_MAP_GPA_RW) == HV_MAP_GPA_RW &&
+           (!p->ops->can_map || p->ops->can_map(gpa));
 }
 
 void hv_overlay_set(HvOverlay *ov, uint64_t msr)
@@ -77,7 +81,7 @@ void hv_overlay_set(HvOverlay *ov, uint64_t msr)
     hwaddr gpa = msr & HV_OVERLAY_GPA_MASK;
     bool map = msr & HV_OVERLAY_ENABLE;
 
-    if (map && (gpa >> HV_GPA_BITS_MAX || !hv_overlay_can_map(gpa))) {
+    if (map && !hv_overlay_can_map(ov, gpa)) {
         map = false;
     }
     if (map == ov->mapped && (!map || gpa == ov->gpa)) {

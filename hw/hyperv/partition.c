@@ -7,10 +7,12 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/cutils.h"
+#include "exec/address-spaces.h"
 #include "exec/cpu-common.h"
 #include "hw/boards.h"
 #include "hw/hyperv/partition.h"
 #include "migration/vmstate.h"
+#include "qemu/lockable.h"
 #include "system/reset.h"
 #include "trace.h"
 
@@ -123,6 +125,81 @@ bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
     return false;
 }
 
+/* Has a trust level below @vtl an overlay page that it may write to at @gpa? */
+static bool hv_partition_is_overlay_below(HvPartition *p, unsigned vtl,
+                                          hwaddr gpa)
+{
+    unsigned i, j;
+
+    for (i = 0; i < vtl; i++) {
+        for (j = 0; j < p->nr_vps; j++) {
+            HvVp *vp = hv_partition_vp(p, j);
+
+            if (vp && hv_vtl_is_overlay(&vp->vtl[i], gpa)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+uint8_t hv_partition_vtl_access(HvPartition *p, unsigned vtl, hwaddr gpa,
+                                unsigned *by, bool *chunk)
+{
+    uint8_t mask = HV_MAP_GPA_ALL;
+    unsigned i;
+
+    if (chunk) {
+        *chunk = true;
+    }
+    for (i = vtl + 1; i < p->nr_vtls; i++) {
+        HvProtection *pr = &p->vtl[i].protection;
+        bool same;
+        uint8_t m;
+
+        if (!qatomic_read(&pr->enabled)) {
+            continue;
+        }
+        m = hv_protection_get(pr, gpa, &same);
+        if (by && mask == HV_MAP_GPA_ALL && m != HV_MAP_GPA_ALL) {
+            *by = i;
+        }
+        if (chunk) {
+            *chunk &= same;
+        }
+        mask &= m;
+    }
+    return mask;
+}
+
+bool hv_partition_enable_protection(HvPartition *p, unsigned vtl, uint8_t mask)
+{
+    if (!hv_dma_set_filter(p->dma, true)) {
+        return false;
+    }
+    hv_protection_enable(&p->vtl[vtl].protection, mask);
+    qatomic_set(&p->protection_epoch, p->protection_epoch + 1);
+    return true;
+}
+
+bool hv_partition_protect(HvPartition *p, unsigned vtl, hwaddr gpa,
+                          uint8_t mask)
+{
+    QEMU_LOCK_GUARD(&p->dma->lock);
+    if ((mask & HV_MAP_GPA_RW) != HV_MAP_GPA_RW &&
+        (hv_dma_page_locked(p->dma, gpa >> HV_PAGE_SHIFT) ||
+         hv_partition_is_overlay_below(p, vtl, gpa))) {
+        return false;
+    }
+    hv_protection_set(&p->vtl[vtl].protection, gpa, mask);
+    return true;
+}
+
+AddressSpace *hv_partition_memory(HvPartition *p, unsigned vtl)
+{
+    return vtl ? &p->dma->memory : &address_space_memory;
+}
+
 /*
  * A PC's firmware is left in its shadow RAM by a reset, and starts there: not
  * every chip set maps the ROM again.
@@ -187,7 +264,12 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
         hv_partition_set_guest_os_id(p, i, 0);
         hv_partition_set_hypercall(p, i, 0);
         hv_partition_set_reference_tsc(p, i, 0);
+        hv_protection_reset(&p->vtl[i].protection);
         p->vtl[i].vsm_config = 0;
+    }
+    p->mbec_vtls = 0;
+    if (p->dma) {
+        hv_dma_set_filter(p->dma, false);
     }
     p->cpuid_loaded = false;
     p->enabled_vtls = 1;
@@ -234,16 +316,19 @@ static void hv_partition_realize(DeviceState *dev, Error **errp)
         g_autofree char *hcall = g_strdup_printf("hv-hypercall-page.%u", i);
         g_autofree char *tsc = g_strdup_printf("hv-reference-tsc-page.%u", i);
 
-        hv_overlay_init(&p->vtl[i].hypercall_page, OBJECT(p), hcall, true,
+        hv_overlay_init(&p->vtl[i].hypercall_page, OBJECT(p), hcall, i, true,
                         errp);
         if (*errp) {
             return;
         }
-        hv_overlay_init(&p->vtl[i].reference_tsc_page, OBJECT(p), tsc, true,
+        hv_overlay_init(&p->vtl[i].reference_tsc_page, OBJECT(p), tsc, i, true,
                         errp);
         if (*errp) {
             return;
         }
+    }
+    if (p->nr_vtls > 1) {
+        p->dma = hv_dma_init(p);
     }
     qemu_add_vm_change_state_handler(hv_partition_vm_state_change, p);
     qemu_register_resettable(OBJECT(p));
@@ -252,6 +337,7 @@ static void hv_partition_realize(DeviceState *dev, Error **errp)
 static void hv_partition_init(Object *obj)
 {
     HvPartition *p = HV_PARTITION(obj);
+    unsigned i;
 
     qemu_mutex_init(&p->lock);
     seqlock_init(&p->clock.lock);
@@ -259,18 +345,37 @@ static void hv_partition_init(Object *obj)
     qemu_mutex_init(&p->tlb_lock);
     qemu_cond_init(&p->tlb_cond);
     QLIST_INIT(&p->connections);
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        hv_protection_init(&p->vtl[i].protection);
+    }
 }
 
 static void hv_partition_finalize(Object *obj)
 {
     HvPartition *p = HV_PARTITION(obj);
+    unsigned i;
 
+    for (i = 0; i < HV_NUM_VTLS; i++) {
+        hv_protection_cleanup(&p->vtl[i].protection);
+    }
     g_free(p->vps);
     g_free(p->crash_message);
     qemu_cond_destroy(&p->tlb_cond);
     qemu_mutex_destroy(&p->tlb_lock);
     qemu_mutex_destroy(&p->connections_lock);
     qemu_mutex_destroy(&p->lock);
+}
+
+static bool hv_partition_protection_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+    bool needed = p->mbec_vtls;
+    unsigned i;
+
+    for (i = 0; i < p->nr_vtls; i++) {
+        needed |= p->vtl[i].protection.enabled;
+    }
+    return needed;
 }
 
 /*
@@ -285,7 +390,7 @@ static bool hv_partition_vmstate_needed(void *opaque)
            p->clock.offset || p->tsc_invariant_control || p->crash_ctl ||
            p->syndbg_control || p->syndbg_status || p->syndbg_send_page ||
            p->syndbg_recv_page || p->syndbg_pending_page ||
-           p->syndbg_options;
+           p->syndbg_options || hv_partition_protection_needed(p);
 }
 
 static bool hv_partition_clock_needed(void *opaque)
@@ -358,6 +463,39 @@ static const VMStateDescription vmstate_hv_partition_vtls = {
     }
 };
 
+static int hv_partition_protection_post_load(void *opaque, int version_id)
+{
+    HvPartition *p = opaque;
+    unsigned i;
+
+    if (!p->dma) {
+        return -EINVAL;
+    }
+    for (i = 0; i < p->nr_vtls; i++) {
+        if (p->vtl[i].protection.enabled && !hv_dma_set_filter(p->dma, true)) {
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* VTL 0 is above none */
+static const VMStateDescription vmstate_hv_partition_protection = {
+    .name = "hv-partition/protection",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_partition_protection_needed,
+    .post_load = hv_partition_protection_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT16(mbec_vtls, HvPartition),
+        VMSTATE_STRUCT(vtl[1].protection, HvPartition, 1,
+                       vmstate_hv_protection, HvProtection),
+        VMSTATE_STRUCT(vtl[2].protection, HvPartition, 1,
+                       vmstate_hv_protection, HvProtection),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription vmstate_hv_partition = {
     .name = "hv-partition",
     .version_id = 1,
@@ -377,6 +515,7 @@ static const VMStateDescription vmstate_hv_partition = {
     .subsections = (const VMStateDescription * const []) {
         &vmstate_hv_partition_clock,
         &vmstate_hv_partition_vtls,
+        &vmstate_hv_partition_protection,
         NULL
     }
 };

@@ -391,7 +391,8 @@ static void hv_vp_realize(DeviceState *dev, Error **errp)
             return;
         }
         hv_stimer_init(vtl);
-        hv_overlay_init(&vtl->vp_assist_page, OBJECT(vp), name, false, errp);
+        hv_overlay_init(&vtl->vp_assist_page, OBJECT(vp), name, i, false,
+                        errp);
         if (*errp) {
             return;
         }

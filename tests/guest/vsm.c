@@ -22,7 +22,9 @@
 
 #define ENTRY_CALL      1
 #define ENTRY_INTERRUPT 2
+#define ENTRY_INTERCEPT 3
 
+#define MBEC            (1ull << 8)     /* of HvCallEnablePartitionVtl */
 #define TARGET_VTL(n)   (0x10ull | (n))
 #define VECTOR          0x70
 #define VECTOR_VINA     0x71
@@ -50,6 +52,7 @@ struct secure {
 
 static struct secure *secure[MAX_CPUS];
 static uint8_t *secure_page;            /* VTL 1's hypercall page */
+void (*SHARED secure_intercept)(void);
 static uint64_t call_offset, return_offset;
 extern char secure_start[];
 
@@ -105,6 +108,14 @@ static uint64_t get_reg(uint32_t name)
     return r.low;
 }
 
+void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v)
+{
+    struct hv_register r = { .low = v };
+
+    CHECK_EQ(set_reg_vtl(HV_VP_SELF, TARGET_VTL(vtl), name, r), HV_SUCCESS,
+             "set of VTL %u's 0x%x to 0x%lx", vtl, name, v);
+}
+
 static void set_reg(uint32_t name, uint64_t v)
 {
     struct hv_register r = { .low = v };
@@ -130,7 +141,7 @@ static void vtl_call(void)
 }
 
 /* Have @fn called in VTL 1 of this CPU */
-static void in_vtl1(void (*fn)(void *), void *arg)
+void in_vtl1(void (*fn)(void *), void *arg)
 {
     struct secure *s = self();
 
@@ -167,6 +178,8 @@ void secure_main(struct secure *s)
         if (s->control->reason == ENTRY_CALL && s->fn) {
             s->fn(s->arg);
             s->fn = NULL;
+        } else if (s->control->reason == ENTRY_INTERCEPT && secure_intercept) {
+            secure_intercept();
         }
         if (!s->stay_pending) {
             irq_enable();
@@ -214,14 +227,14 @@ static void enable_another(void *in)
 }
 
 /* VTL 1 on the first @n CPUs, if that is not so yet */
-static void secure_on(int n)
+void secure_on(int n)
 {
     if (!call_offset) {
         call_offset = get_reg(HV_REG_VSM_CODE_OFFSETS) & 0xFFF;
         return_offset = get_reg(HV_REG_VSM_CODE_OFFSETS) >> 12 & 0xFFF;
     }
     if (!(get_reg(HV_REG_VSM_PARTITION) & 2)) {
-        CHECK_EQ(enable_partition(1, HV_PARTITION_SELF), HV_SUCCESS,
+        CHECK_EQ(enable_partition(1 | MBEC, HV_PARTITION_SELF), HV_SUCCESS,
                  "partition's VTL 1");
     }
     if (!secure[0]) {
@@ -296,8 +309,10 @@ TEST(vsm_enable_partition, "VS-003,VS-028,VS-064,VS-065", .need = NEED)
                  "VTL %d", vtl);
     }
     CHECK_EQ(get_reg(HV_REG_VSM_PARTITION), 1 | 1 << 16, "status");
-    CHECK_EQ(enable_partition(1, HV_PARTITION_SELF), HV_SUCCESS, "VTL 1");
-    CHECK_EQ(get_reg(HV_REG_VSM_PARTITION), 3 | 1 << 16, "status after");
+    CHECK_EQ(enable_partition(1 | MBEC, HV_PARTITION_SELF), HV_SUCCESS,
+             "VTL 1");
+    CHECK_EQ(get_reg(HV_REG_VSM_PARTITION), 3 | 1 << 16 | 2 << 20,
+             "status after");
     CHECK_EQ(get_reg(HV_REG_VSM_VP_STATUS), 1 << 16, "VP status after");
     CHECK_EQ(enable_partition(1, HV_PARTITION_SELF), HV_INVALID_VTL_STATE,
              "twice");
@@ -318,7 +333,8 @@ TEST(vsm_enable_vp, "VS-004,VS-006,VS-007,VS-008,VS-009,VS-010,VS-027,VS-065",
     uint64_t *in;
 
     if (!(get_reg(HV_REG_VSM_PARTITION) & 2)) {
-        CHECK_EQ(enable_partition(1, HV_PARTITION_SELF), HV_SUCCESS, "VTL 1");
+        CHECK_EQ(enable_partition(1 | MBEC, HV_PARTITION_SELF), HV_SUCCESS,
+                 "VTL 1");
     }
     in = enable_input(me, &unused);
     in[0] = 5;

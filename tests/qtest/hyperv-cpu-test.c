@@ -340,8 +340,6 @@ static void test_refused(void)
                    "x-hv-synic-kvm-only");
     assert_refused(",hv-no-such-flag=on", "hv-no-such-flag");
     assert_refused(",hv-time=maybe", "hv-time");
-    assert_refused_by("qtest", ",hv-vsm", "(hv-vsm) is not available with this "
-                      "accelerator: it is implemented on TCG only");
 }
 
 /*

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "exec/memory.h"
+#include "hw/hyperv/dma.h"
 #include "internal.h"
 
 /* Adjacent pages of guest memory */
@@ -16,6 +17,8 @@ typedef struct VMBusMemRun {
 
 typedef struct VMBusHostMem {
     VMBusMem mem;
+    uint64_t *pfn;
+    unsigned nr_locked;
     unsigned nr_runs;
     VMBusMemRun *runs;
 } VMBusHostMem;
@@ -52,6 +55,10 @@ void vmbus_mem_free(VMBusMem *mem)
     for (i = 0; i < h->nr_runs; i++) {
         address_space_cache_destroy(&h->runs[i].cache);
     }
+    while (h->nr_locked) {
+        hv_dma_unlock_page(h->pfn[--h->nr_locked]);
+    }
+    g_free(h->pfn);
     g_free(h->runs);
     g_free(h->mem.page);
     g_free(h);
@@ -66,8 +73,17 @@ VMBusMem *vmbus_mem_map(AddressSpace *as, const uint64_t *pfn,
     h->mem.nr_pages = nr_pages;
     h->mem.page = g_new(uint8_t *, nr_pages);
     h->mem.dirty = vmbus_host_mem_dirty;
+    h->pfn = g_memdup2(pfn, nr_pages * sizeof(*pfn));
     h->runs = g_new(VMBusMemRun, nr_pages);
 
+    while (h->nr_locked < nr_pages && hv_dma_lock_page(pfn[h->nr_locked])) {
+        h->nr_locked++;
+    }
+    if (h->nr_locked < nr_pages) {
+        vmbus_mem_free(&h->mem);
+        return NULL;
+    }
+    as = hv_dma_locked_memory(as);
     while (i < nr_pages) {
         VMBusMemRun *run = &h->runs[h->nr_runs];
         int64_t len;

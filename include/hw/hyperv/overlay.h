@@ -15,6 +15,7 @@
  * @mr: the page; it has the same RAM behind it wherever it is mapped
  * @host: the page's contents, valid from hv_overlay_init() on, mapped or not
  * @gpa: where it is mapped, if @mapped
+ * @vtl: the trust level that maps it
  *
  * Mapping and contents are changed under the big QEMU lock, except that the
  * owner of a guest-writable page may access @host with atomics at any time.
@@ -23,6 +24,7 @@ typedef struct HvOverlay {
     MemoryRegion mr;
     void *host;
     hwaddr gpa;
+    unsigned vtl;
     bool mapped;
     bool readonly;
 } HvOverlay;
@@ -31,11 +33,12 @@ typedef struct HvOverlay {
  * hv_overlay_init: allocate the page, zeroed and not mapped
  * @owner: QOM owner
  * @name: unique in the machine, since it names the migrated RAM block
+ * @vtl: the trust level that maps it
  * @readonly: the guest may read and execute, but not write the page; a write
  *            is answered with MEMTX_ACCESS_ERROR
  */
 void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
-                     bool readonly, Error **errp);
+                     unsigned vtl, bool readonly, Error **errp);
 
 /**
  * hv_overlay_set: map, move or unmap the page
@@ -43,7 +46,8 @@ void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
  *       MSRs share (bit 0 enables, bits 63:12 are the guest page number)
  *
  * An address that the guest's address space does not reach leaves the page
- * unmapped, as the TLFS asks (11.8, 12.7).  Context: big QEMU lock held.
+ * unmapped, as the TLFS asks (11.8, 12.7), and so does one that a higher trust
+ * level does not let this one read and write.  Context: big QEMU lock held.
  */
 void hv_overlay_set(HvOverlay *ov, uint64_t msr);
 

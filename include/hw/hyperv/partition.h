@@ -13,8 +13,10 @@
 #include "hw/core/cpu.h"
 #include "hw/qdev-core.h"
 #include "system/runstate.h"
+#include "hw/hyperv/dma.h"
 #include "hw/hyperv/overlay.h"
 #include "hw/hyperv/port.h"
+#include "hw/hyperv/protection.h"
 #include "hw/hyperv/reftime.h"
 #include "hw/hyperv/stimer.h"
 #include "hw/hyperv/synic.h"
@@ -153,6 +155,33 @@ typedef struct HvSynicStats {
 } HvSynicStats;
 
 /**
+ * HvIntercept: the message about what a lower trust level of the VP has tried
+ *
+ * Protected by the VP's lock.
+ */
+typedef struct HvIntercept {
+    HvMsgSource src;
+    uint32_t type;
+    uint8_t size;
+    uint8_t payload[HV_MESSAGE_PAYLOAD_SIZE];
+} HvIntercept;
+
+/**
+ * HvMemoryAccess: an access that a higher trust level does not allow
+ * @set: there was one, and it is about to be an intercept
+ * @access: HV_INTERCEPT_ACCESS_*
+ * @page_walk: @gpa is not what @gva translates to, but on the way there
+ */
+typedef struct HvMemoryAccess {
+    bool set;
+    bool gva_valid;
+    bool page_walk;
+    uint8_t access;
+    uint64_t gva;
+    uint64_t gpa;
+} HvMemoryAccess;
+
+/**
  * HvVtl: what a virtual trust level of a VP has for itself
  */
 struct HvVtl {
@@ -163,6 +192,7 @@ struct HvVtl {
     HvOverlay vp_assist_page;
     /* NoEoiRequired was set for the highest vector in service */
     bool eoi_assist_armed;
+    HvIntercept intercept;
 
     /* To be asserted when the VP's lock is released */
     DECLARE_BITMAP(vectors, HV_VECTORS);
@@ -263,6 +293,9 @@ struct HvVp {
     /* HvRegisterPendingInterruption, while hv_vp_event_pending() */
     uint64_t pending_event;
 
+    /* Only its own thread touches it; see accel-tcg-mmu.c */
+    HvMemoryAccess denied;
+
     /* Input and output of the hypercall under way, a page each */
     uint8_t *hcall_in;
     uint8_t *hcall_out;
@@ -280,6 +313,7 @@ typedef struct HvPartitionVtl {
     uint64_t reference_tsc;
     HvOverlay hypercall_page;
     HvOverlay reference_tsc_page;
+    HvProtection protection;
     uint64_t vsm_config;        /* HvRegisterVsmPartitionConfig */
 } HvPartitionVtl;
 
@@ -295,6 +329,9 @@ typedef struct HvPartitionVtl {
  * @enforce_cpuid: refuse what leaf 4 does not recommend
  * @cpuid_loaded: a migration stream began with the same leaves
  * @nr_vtls: virtual trust levels that each VP may have: 1, or 2 with hv-vsm
+ * @mbec_vtls: bitmap of those that have MBEC
+ * @dma: what devices see of memory; NULL if there is one VTL only
+ * @protection_epoch: how often all protections have changed together
  * @enabled_vtls: bitmap of those that HvCallEnablePartitionVtl has enabled;
  *                changed with the big QEMU lock held
  * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
@@ -308,6 +345,7 @@ struct HvPartition {
     QemuMutex lock;
     unsigned nr_vtls;
     uint16_t enabled_vtls;
+    uint16_t mbec_vtls;
 
     uint32_t cpuid[HV_CPUID_LEAVES][4];
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
@@ -321,6 +359,8 @@ struct HvPartition {
     size_t hypercall_code_len;
 
     HvPartitionVtl vtl[HV_NUM_VTLS];
+    HvDma *dma;
+    unsigned protection_epoch;
     uint64_t crash_param[5];
     uint64_t crash_ctl;
     char *crash_message;
@@ -408,6 +448,48 @@ bool hv_partition_write_denied(HvPartition *p, hwaddr gpa);
  * Context: big QEMU lock held.
  */
 bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa);
+
+/**
+ * hv_partition_vtl_access: what the higher trust levels let @vtl do at @gpa
+ * @by: set to the one that is asked if it wants more (TLFS 15.13.2: the lowest
+ *      that denies something).  May be NULL.
+ * @chunk: the answer holds for all pages of the same HV_PROTECTION_CHUNK.
+ *         May be NULL.
+ *
+ * Returns: HV_MAP_GPA_*.  Context: any.
+ */
+uint8_t hv_partition_vtl_access(HvPartition *p, unsigned vtl, hwaddr gpa,
+                                unsigned *by, bool *chunk);
+
+/**
+ * hv_partition_enable_protection: let a trust level set protections, from now
+ * until reset
+ * @mask: HV_MAP_GPA_* of all pages that it sets none for.  They may be read and
+ *        written.
+ *
+ * VPs have to drop their translations.
+ *
+ * Returns: false if the machine has a device that it cannot protect memory
+ * from.  Context: big QEMU lock held.
+ */
+bool hv_partition_enable_protection(HvPartition *p, unsigned vtl, uint8_t mask);
+
+/**
+ * hv_partition_protect: have @vtl protect a page from those below
+ * @gpa: of memory
+ * @mask: HV_MAP_GPA_*
+ *
+ * Returns: false if something that a lower trust level has set up needs the
+ * page as it is: an overlay page, whose contents it can take elsewhere, or a
+ * device that has it mapped.  Context: big QEMU lock held.
+ */
+bool hv_partition_protect(HvPartition *p, unsigned vtl, hwaddr gpa,
+                          uint8_t mask);
+
+/**
+ * hv_partition_memory: guest memory as a trust level has it
+ */
+AddressSpace *hv_partition_memory(HvPartition *p, unsigned vtl);
 
 /**
  * hv_vp_create: make the VP of a CPU, a child of the CPU

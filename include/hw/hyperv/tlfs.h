@@ -64,6 +64,7 @@
 #define HVCALL_NOTIFY_LONG_SPIN_WAIT            0x0008
 #define HVCALL_PARKED_VIRTUAL_PROCESSORS        0x0009
 #define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI       0x000b
+#define HVCALL_MODIFY_VTL_PROTECTION_MASK       0x000c
 #define HVCALL_ENABLE_PARTITION_VTL             0x000d
 #define HVCALL_ENABLE_VP_VTL                    0x000f
 #define HVCALL_VTL_CALL                         0x0011
@@ -85,6 +86,7 @@
 #define HVCALL_TRANSLATE_VIRTUAL_ADDRESS_EX     0x00ac
 #define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_SPACE 0x00af
 #define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_LIST  0x00b0
+#define HVCALL_CHECK_SPARSE_GPA_PAGE_VTL_ACCESS 0x00d4
 #define HVCALL_EXT_QUERY_CAPABILITIES           0x8001
 #define HVCALL_EXT_GET_BOOT_ZEROED_MEMORY       0x8002
 
@@ -118,6 +120,58 @@
 #define HV_INPUT_VTL_TARGET_MASK                0xf
 #define HV_INPUT_VTL_USE_TARGET                 (1u << 4)
 #define HV_INPUT_VTL_RSVD_MASK                  0xe0
+
+/* HV_MAP_GPA_FLAGS: what may be done to a page; all other bits are reserved */
+#define HV_MAP_GPA_READABLE                     (1u << 0)
+#define HV_MAP_GPA_WRITABLE                     (1u << 1)
+#define HV_MAP_GPA_KERNEL_EXECUTABLE            (1u << 2)
+#define HV_MAP_GPA_USER_EXECUTABLE              (1u << 3)
+#define HV_MAP_GPA_RW                           0x3
+#define HV_MAP_GPA_ALL                          0xf
+
+/* Header of the messages of intercepts (TLFS 13.2) */
+struct hv_x64_intercept_header {
+    uint32_t vp_index;
+    uint8_t instruction_length;     /* 3:0; 0 if not known.  7:4 is CR8 */
+    uint8_t access_type;
+    uint16_t execution_state;
+    uint64_t cs_base;
+    uint64_t cs_rest;               /* limit, selector, attributes */
+    uint64_t rip;
+    uint64_t rflags;
+} __attribute__ ((__packed__));
+
+#define HV_INTERCEPT_ACCESS_READ                0
+#define HV_INTERCEPT_ACCESS_WRITE               1
+#define HV_INTERCEPT_ACCESS_EXECUTE             2
+
+#define HV_EXECUTION_STATE_PE                   (1u << 2)
+#define HV_EXECUTION_STATE_AM                   (1u << 3)
+#define HV_EXECUTION_STATE_LMA                  (1u << 4)
+#define HV_EXECUTION_STATE_DEBUG                (1u << 5)
+#define HV_EXECUTION_STATE_VTL_SHIFT            7
+#define HV_EXECUTION_STATE_SHADOW               (1u << 12)
+
+/* Payload of HvMessageTypeGpaIntercept */
+struct hv_x64_memory_intercept {
+    struct hv_x64_intercept_header header;
+    uint32_t cache_type;
+    uint8_t instruction_byte_count;
+    uint8_t memory_access_info;
+    uint8_t tpr_priority;
+    uint8_t reserved;
+    uint64_t gva;
+    uint64_t gpa;
+    uint8_t instruction_bytes[16];
+} __attribute__ ((__packed__));
+
+#define HV_MEMORY_ACCESS_GVA_VALID              (1u << 0)
+#define HV_MEMORY_ACCESS_GVA_GPA_VALID          (1u << 1)
+
+/* HvCallCheckSparseGpaPageVtlAccess: an element of the output */
+#define HV_CHECK_ACCESS_MEMORY_INTERCEPT        1
+#define HV_CHECK_ACCESS_DENIED_SHIFT            8
+#define HV_CHECK_ACCESS_VTL_SHIFT               16
 
 /* HvCallTranslateVirtualAddress (TLFS 9.4): flags, result codes, cache types */
 #define HV_TRANSLATE_VALIDATE_READ              (1ull << 0)
@@ -217,6 +271,9 @@ struct hv_reference_tsc_page {
 /* Input of HvCallVtlReturn (TLFS 15.7) */
 #define HV_VTL_RETURN_FAST                      (1ull << 0)
 
+/* Flags of HvCallEnablePartitionVtl */
+#define HV_ENABLE_PARTITION_VTL_MBEC            (1u << 0)
+
 /* HV_REGISTER_NAME of virtual secure mode (TLFS 7.3) */
 #define HV_REGISTER_VSM_CODE_PAGE_OFFSETS       0x000d0002
 #define HV_REGISTER_VSM_VP_STATUS               0x000d0003
@@ -234,6 +291,7 @@ struct hv_reference_tsc_page {
 #define HV_VINA_RSVD_MASK                       (~0ull << 11)
 
 /* HvRegisterVsmCapabilities (TLFS 15.3) */
+#define HV_VSM_CAP_MBEC_VTLS_SHIFT              1
 #define HV_VSM_CAP_DENY_LOWER_VTL_STARTUP       (1ull << 17)
 
 /* HvRegisterVsmPartitionConfig (TLFS 15.5) */
@@ -244,10 +302,13 @@ struct hv_reference_tsc_page {
 #define HV_VSM_DENY_LOWER_VTL_STARTUP           (1ull << 6)
 
 /* HvRegisterVsmVpSecureConfigVtlX (TLFS 15.5) */
+#define HV_VSM_MBEC_ENABLED                     (1ull << 0)
 #define HV_VSM_TLB_LOCKED                       (1ull << 1)
 
 /* HvRegisterVsmPartitionStatus and VpStatus: where their fields begin */
 #define HV_VSM_PARTITION_MAXIMUM_VTL_SHIFT      16
+#define HV_VSM_PARTITION_MBEC_VTLS_SHIFT        20
+#define HV_VSM_VP_ACTIVE_MBEC                   (1ull << 4)
 #define HV_VSM_VP_ENABLED_VTLS_SHIFT            16
 
 /* HvRegisterVsmCodePageOffsets */

@@ -218,6 +218,19 @@ static void hv_qtest_hypercall(HvQtestCommand *c)
     env->hflags = saved->hflags;
 }
 
+static void hv_qtest_vtl(HvQtestCommand *c)
+{
+    HvVp *vp = c->cpu->hv_vp;
+
+    g_assert(c->nr_args == 1);
+    if (c->arg[0] > vp->active_vtl) {
+        g_assert(hv_vtl_enter(c->cpu, c->arg[0], HV_VTL_ENTRY_CALL));
+    } else if (c->arg[0] < vp->active_vtl) {
+        g_assert(hv_vtl_return(vp, true));
+    }
+    g_assert(vp->active_vtl == c->arg[0]);
+}
+
 static void hv_qtest_rdapic(HvQtestCommand *c)
 {
     uint64_t val;
@@ -340,6 +353,7 @@ static const struct {
     { "hv_cpuid", hv_qtest_cpuid, true },
     { "hv_rdtsc", hv_qtest_rdtsc, true },
     { "hv_hypercall", hv_qtest_hypercall, true },
+    { "hv_vtl", hv_qtest_vtl, true },
     { "hv_rdapic", hv_qtest_rdapic, true },
     { "hv_wrapic", hv_qtest_wrapic, true },
     { "hv_take_irq", hv_qtest_take_irq, true },
@@ -458,9 +472,14 @@ static void hv_qtest_regs_changed(HvVp *vp)
     /* Nothing else depends on them */
 }
 
+static void hv_qtest_vtl_changed(HvVp *vp, bool wait)
+{
+    /* Nor on these */
+}
+
 const HvPortOps hv_port_qtest = {
     .name = "qtest",
-    .caps = HV_PORT_ALL & ~HV_PORT_VSM,
+    .caps = HV_PORT_ALL,
     .init = hv_qtest_init,
     .assert_vector = hv_assert_vector,
     .flush_tlb = hv_qtest_flush_tlb,
@@ -468,4 +487,6 @@ const HvPortOps hv_port_qtest = {
     .run_on_vp = hv_qtest_run_on_vp,
     .regs_changed = hv_qtest_regs_changed,
     .load_pending_event = hv_load_pending_event,
+    .vtl_changed = hv_qtest_vtl_changed,
+    .vtl_reset = hv_vtl_reset,
 };

@@ -381,8 +381,7 @@ static G_NORETURN void hv_tcg_complete(CPUX86State *env, int next_eip_addend,
     cpu_loop_exit(env_cpu(env));
 }
 
-/* Go on in the trust level that the CPU's state is now of */
-static G_NORETURN void hv_tcg_run_vtl(CPUX86State *env)
+void hv_tcg_run_vtl(CPUX86State *env)
 {
     CPUState *cs = env_cpu(env);
 

@@ -144,11 +144,17 @@ static uint16_t hv_set_vp_registers(HvHypercall *hc, HvVp *vp)
 
 uint16_t hv_hc_set_vp_registers(HvHypercall *hc)
 {
+    unsigned epoch = qatomic_read(&hc->vp->partition->protection_epoch);
     unsigned vtl;
     uint16_t status = hv_vp_registers_vtl(hc, &vtl);
 
-    return status == HV_STATUS_SUCCESS ?
-           hv_hc_on_vp(hc, vtl, false, hv_set_vp_registers) : status;
+    if (status == HV_STATUS_SUCCESS) {
+        status = hv_hc_on_vp(hc, vtl, false, hv_set_vp_registers);
+    }
+    if (qatomic_read(&hc->vp->partition->protection_epoch) != epoch) {
+        hv_flush_all_vps(hc->vp);
+    }
+    return status;
 }
 
 /*

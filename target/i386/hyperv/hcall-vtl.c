@@ -25,12 +25,13 @@ uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc)
 {
     HvPartition *p = hc->vp->partition;
     unsigned target = hc->in[8];
+    uint8_t flags = hc->in[9];
 
     if (!hv_is_own_partition(ldq_le_p(hc->in))) {
         return HV_STATUS_INVALID_PARTITION_ID;
     }
-    /* No flag's feature is there */
-    if (hc->in[9] || lduw_le_p(hc->in + 10) || ldl_le_p(hc->in + 12)) {
+    if ((flags & ~HV_ENABLE_PARTITION_VTL_MBEC) || lduw_le_p(hc->in + 10) ||
+        ldl_le_p(hc->in + 12)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     if (target >= p->nr_vtls) {
@@ -44,6 +45,9 @@ uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc)
     }
     p->vtl[target].vsm_config = HV_VSM_ZERO_MEMORY_ON_RESET;
     p->enabled_vtls |= 1u << target;
+    if (flags & HV_ENABLE_PARTITION_VTL_MBEC) {
+        p->mbec_vtls |= 1u << target;
+    }
     trace_hv_vtl_enable_partition(target);
     return HV_STATUS_SUCCESS;
 }

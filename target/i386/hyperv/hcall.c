@@ -40,6 +40,11 @@ const HvHypercallRow hv_hypercalls[] = {
     { .code = HVCALL_SEND_SYNTHETIC_CLUSTER_IPI,
       .name = "HvCallSendSyntheticClusterIpi",
       .in_size = 16, RECOMMENDED(10), .bql = true, .handler = hv_hc_ipi },
+    { .code = HVCALL_MODIFY_VTL_PROTECTION_MASK,
+      .name = "HvCallModifyVtlProtectionMask",
+      .needs = HV_PORT_VSM,
+      .in_size = 16, .rep_in = 8, PRIV(16),
+      .handler = hv_hc_modify_vtl_protection_mask },
     { .code = HVCALL_ENABLE_PARTITION_VTL,
       .name = "HvCallEnablePartitionVtl",
       .in_size = 16, PRIV(16), .bql = true,
@@ -117,6 +122,11 @@ const HvHypercallRow hv_hypercalls[] = {
       .name = "HvCallFlushGuestPhysicalAddressList",
       .in_size = 16, .rep_in = 8, .right = HV_RIGHT(NESTED, EAX, 18),
       .handler = hv_hc_flush_gpa },
+    { .code = HVCALL_CHECK_SPARSE_GPA_PAGE_VTL_ACCESS,
+      .name = "HvCallCheckSparseGpaPageVtlAccess",
+      .needs = HV_PORT_VSM,
+      .in_size = 16, .rep_in = 8, .rep_out = 8, PRIV(16),
+      .handler = hv_hc_check_sparse_gpa_page_vtl_access },
     { .code = HVCALL_EXT_QUERY_CAPABILITIES,
       .name = "HvExtCallQueryCapabilities",
       .out_size = 8, PRIV(20), .handler = hv_hc_ext_query_capabilities },
@@ -258,7 +268,10 @@ static HvDispatch hv_hypercall_check(X86CPU *cpu, HvHypercall *hc,
 
 static bool hv_read_input(X86CPU *cpu, uint64_t gpa, void *buf, unsigned size)
 {
-    return address_space_read(&address_space_memory, gpa,
+    HvVp *vp = cpu->hv_vp;
+
+    return address_space_read(hv_partition_memory(vp->partition,
+                                                  vp->active_vtl), gpa,
                               MEMTXATTRS_UNSPECIFIED, buf, size) == MEMTX_OK;
 }
 
@@ -266,6 +279,8 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
                                  const HvHypercallRow *row,
                                  HvReadInput read_input)
 {
+    AddressSpace *as = hv_partition_memory(hc->vp->partition,
+                                           hc->vp->active_vtl);
     unsigned from, to;
     uint16_t status;
 
@@ -294,7 +309,7 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
     to = row->rep_in ? hc->reps_done * row->rep_out : hc->out_size;
     if (hc->fast) {
         hv_fast_write(&cpu->env, hc, from, to);
-    } else if (address_space_write(&address_space_memory, hc->out_gpa + from,
+    } else if (address_space_write(as, hc->out_gpa + from,
                                    MEMTXATTRS_UNSPECIFIED, hc->out + from,
                                    to - from) != MEMTX_OK) {
         return HV_STATUS_INVALID_PARAMETER;

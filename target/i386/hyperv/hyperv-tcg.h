@@ -28,12 +28,52 @@ void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra);
 bool hv_tcg_nested_hypercall(CPUX86State *env);
 
 /**
+ * hv_tcg_access: take away from @prot, what is allowed to do to the page at
+ * @paddr, what a higher trust level does not allow
+ * @probe: the access may never be made
+ *
+ * Returns: false if @access_type is denied; then hv_tcg_intercept_access() is
+ * to be called, unless nobody makes the access
+ */
+bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
+                         MMUAccessType access_type, int mmu_idx, bool probe);
+
+static inline bool hv_tcg_access(CPUX86State *env, hwaddr paddr, int *prot,
+                                 MMUAccessType access_type, int mmu_idx,
+                                 bool probe)
+{
+    return likely(!env_archcpu(env)->hv_vp) ||
+           hv_tcg_check_access(env, paddr, prot, access_type, mmu_idx, probe);
+}
+
+/**
+ * hv_tcg_access_denied: has hv_tcg_access() denied something, of which
+ * hv_tcg_intercept_access() does not know yet?
+ */
+bool hv_tcg_access_denied(CPUX86State *env);
+
+/**
+ * hv_tcg_intercept_access: have a higher trust level run, if it is because of
+ * hv_tcg_access() that the access to @addr cannot be made
+ * @ra: return address of the access
+ *
+ * Returns only if it is not.
+ */
+void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
+                             uintptr_t ra);
+
+/**
  * hv_tcg_poll: switch to a higher trust level if it has an interrupt
  *
  * Returns: true if it runs now.  Context: between two instructions on the
  * CPU's own thread, big QEMU lock held.
  */
 bool hv_tcg_poll(X86CPU *cpu);
+
+/**
+ * hv_tcg_run_vtl: go on in the trust level that the CPU's state is now of
+ */
+G_NORETURN void hv_tcg_run_vtl(CPUX86State *env);
 
 /**
  * hv_tcg_transaction_failed: TCGCPUOps.do_transaction_failed

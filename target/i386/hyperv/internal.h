@@ -365,6 +365,45 @@ uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val);
  */
 bool hv_vsm_startup_denied(HvPartition *p, unsigned vtl);
 
+/**
+ * hv_mbec_enabled: may @vtl give user and kernel mode different rights to
+ * execute (mode based execute control, TLFS 15.9.4)?
+ */
+bool hv_mbec_enabled(HvPartition *p, unsigned vtl);
+
+/**
+ * hv_execute_mask: the HV_MAP_GPA_* that the trust level vp->regs_vtl needs to
+ * execute a page
+ * @user: in user mode
+ */
+uint8_t hv_execute_mask(HvVp *vp, bool user);
+
+/* intercept.c */
+
+/**
+ * hv_intercept_memory: have the trust level that does not allow @a run next,
+ * with a message about it
+ *
+ * Returns: false if it is not enabled on this VP.  Context: as hv_vtl_enter(),
+ * RIP is the instruction's.
+ */
+bool hv_intercept_memory(HvVp *vp, const HvMemoryAccess *a);
+
+/* hcall-protect.c */
+
+/**
+ * hv_protection_mask_valid: may @vtl make @mask the protection of a page?
+ */
+bool hv_protection_mask_valid(HvPartition *p, unsigned vtl, uint32_t mask);
+
+/**
+ * hv_flush_all_vps: have all VPs drop their translations
+ *
+ * May not return: the hypercall is then executed again.  Context: thread of
+ * @self, without the big QEMU lock.
+ */
+void hv_flush_all_vps(HvVp *self);
+
 /* hcall-vp.c */
 
 /* There is one partition, so any number that is neither 0 nor SELF will do */
@@ -446,6 +485,8 @@ uint16_t hv_hc_set_vp_registers(HvHypercall *hc);
 uint16_t hv_hc_translate(HvHypercall *hc);
 uint16_t hv_hc_translate_ex(HvHypercall *hc);
 uint16_t hv_hc_start_vp(HvHypercall *hc);
+uint16_t hv_hc_modify_vtl_protection_mask(HvHypercall *hc);
+uint16_t hv_hc_check_sparse_gpa_page_vtl_access(HvHypercall *hc);
 uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc);
 uint16_t hv_hc_enable_vp_vtl(HvHypercall *hc);
 bool hv_hc_vtl_call(HvHypercall *hc);

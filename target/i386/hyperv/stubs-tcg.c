@@ -38,6 +38,22 @@ bool hv_tcg_nested_hypercall(CPUX86State *env)
     return false;
 }
 
+bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
+                         MMUAccessType access_type, int mmu_idx, bool probe)
+{
+    g_assert_not_reached();
+}
+
+bool hv_tcg_access_denied(CPUX86State *env)
+{
+    return false;
+}
+
+void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
+                             uintptr_t ra)
+{
+}
+
 bool hv_tcg_poll(X86CPU *cpu)
 {
     return false;

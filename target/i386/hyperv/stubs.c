@@ -100,6 +100,11 @@ int hv_blocked_interrupts(X86CPU *cpu)
     return 0;
 }
 
+AddressSpace *hv_cpu_memory(CPUState *cs, AddressSpace *as)
+{
+    return as;
+}
+
 bool hv_tsc(X86CPU *cpu, uint64_t *tsc)
 {
     return false;

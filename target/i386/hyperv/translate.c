@@ -11,7 +11,7 @@
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
 #include "cpu.h"
-#include "exec/address-spaces.h"
+#include "exec/memory.h"
 #include "internal.h"
 #include "trace.h"
 
@@ -36,6 +36,7 @@
 
 /**
  * HvWalk: a translation under way
+ * @as: all memory; what the trust level may do there is looked up
  * @user, @supervisor: access as which it is checked; both or none are possible
  * @rights: PG_RW_MASK, PG_USER_MASK as they are set, PG_NX_MASK as it is clear,
  *          in all entries so far
@@ -44,6 +45,7 @@
 typedef struct HvWalk {
     HvVp *vp;
     CPUX86State *env;
+    AddressSpace *as;
     uint64_t gva;
     uint64_t flags;
     bool user;
@@ -60,19 +62,32 @@ static bool hv_walk_fail(HvWalk *w, uint32_t code)
     return false;
 }
 
-/* What is mapped at @gpa: memory that the guest may read, or write, at all */
-static uint32_t hv_gpa_access(uint64_t gpa, bool write)
+/*
+ * What is mapped at @gpa: memory that the guest may read, write or execute, at
+ * all
+ */
+static uint32_t hv_gpa_access(HvWalk *w, uint64_t gpa, uint64_t flags)
 {
+    bool write = flags & HV_TRANSLATE_VALIDATE_WRITE;
+    uint8_t mask = hv_partition_vtl_access(w->vp->partition, w->vp->regs_vtl,
+                                           gpa, NULL, NULL);
     hwaddr xlat, len = 1;
     MemoryRegion *mr;
 
     RCU_READ_LOCK_GUARD();
-    mr = address_space_translate(&address_space_memory, gpa, &xlat, &len,
-                                 write, MEMTXATTRS_UNSPECIFIED);
+    mr = address_space_translate(w->as, gpa, &xlat, &len, write,
+                                 MEMTXATTRS_UNSPECIFIED);
     if (!memory_region_is_ram(mr) && !memory_region_is_romd(mr)) {
         return HV_TRANSLATE_GPA_UNMAPPED;
     }
-    if (write && (memory_region_is_rom(mr) || memory_region_is_romd(mr))) {
+    if (((flags & HV_TRANSLATE_VALIDATE_READ) &&
+         !(mask & HV_MAP_GPA_READABLE)) ||
+        ((flags & HV_TRANSLATE_VALIDATE_EXECUTE) &&
+         !(mask & hv_execute_mask(w->vp, w->user)))) {
+        return HV_TRANSLATE_GPA_NO_READ_ACCESS;
+    }
+    if (write && (memory_region_is_rom(mr) || memory_region_is_romd(mr) ||
+                  !(mask & HV_MAP_GPA_WRITABLE))) {
         return HV_TRANSLATE_GPA_NO_WRITE_ACCESS;
     }
     return HV_TRANSLATE_SUCCESS;
@@ -152,7 +167,7 @@ static bool hv_walk_allowed(HvWalk *w, uint64_t pte)
  * Set accessed and dirty bits.  All VPs are stopped, so that nobody else sets
  * any.
  */
-static void hv_walk_mark(HvWalk *w, uint64_t gpa, uint64_t pte, bool last)
+static bool hv_walk_mark(HvWalk *w, uint64_t gpa, uint64_t pte, bool last)
 {
     uint32_t set = PG_ACCESSED_MASK;
 
@@ -160,24 +175,31 @@ static void hv_walk_mark(HvWalk *w, uint64_t gpa, uint64_t pte, bool last)
         set |= PG_DIRTY_MASK;
     }
     if ((w->flags & HV_TRANSLATE_SET_PAGE_TABLE_BITS) && (set & ~pte)) {
+        if (hv_gpa_access(w, gpa, HV_TRANSLATE_VALIDATE_WRITE) !=
+            HV_TRANSLATE_SUCCESS) {
+            return hv_walk_fail(w, HV_TRANSLATE_GPA_NO_WRITE_ACCESS);
+        }
         /* They are in the lower half of an entry of either size */
-        address_space_stl_le(&address_space_memory, gpa, pte | set,
-                             MEMTXATTRS_UNSPECIFIED, NULL);
+        address_space_stl_le(w->as, gpa, pte | set, MEMTXATTRS_UNSPECIFIED,
+                             NULL);
     }
+    return true;
 }
 
 static bool hv_walk_load(HvWalk *w, uint64_t gpa, bool pae, uint64_t *pte)
 {
+    uint32_t code;
+
     if (hv_partition_is_overlay(w->vp->partition, gpa)) {
         return hv_walk_fail(w, HV_TRANSLATE_GPA_ILLEGAL_OVERLAY);
     }
-    if (hv_gpa_access(gpa, false) != HV_TRANSLATE_SUCCESS) {
-        return hv_walk_fail(w, HV_TRANSLATE_GPA_UNMAPPED);
+    code = hv_gpa_access(w, gpa, HV_TRANSLATE_VALIDATE_READ);
+    if (code != HV_TRANSLATE_SUCCESS) {
+        return hv_walk_fail(w, code);
     }
-    *pte = pae ? address_space_ldq_le(&address_space_memory, gpa,
-                                      MEMTXATTRS_UNSPECIFIED, NULL) :
-                 address_space_ldl_le(&address_space_memory, gpa,
-                                      MEMTXATTRS_UNSPECIFIED, NULL);
+    *pte = pae ? address_space_ldq_le(w->as, gpa, MEMTXATTRS_UNSPECIFIED,
+                                      NULL) :
+                 address_space_ldl_le(w->as, gpa, MEMTXATTRS_UNSPECIFIED, NULL);
     return true;
 }
 
@@ -225,7 +247,9 @@ static bool hv_walk_tables(HvWalk *w)
             if (last && !hv_walk_allowed(w, pte)) {
                 return hv_walk_fail(w, HV_TRANSLATE_PRIVILEGE_VIOLATION);
             }
-            hv_walk_mark(w, gpa, pte, last);
+            if (!hv_walk_mark(w, gpa, pte, last)) {
+                return false;
+            }
         }
         address = pte & PG_ADDRESS_MASK;
         if (large && !pae) {
@@ -266,8 +290,7 @@ static bool hv_walk(HvWalk *w)
     if (!hv_walk_tables(w)) {
         return false;
     }
-    w->code = hv_gpa_access(w->gpa,
-                            w->flags & HV_TRANSLATE_VALIDATE_WRITE);
+    w->code = hv_gpa_access(w, w->gpa, w->flags);
     return w->code == HV_TRANSLATE_SUCCESS;
 }
 
@@ -335,6 +358,7 @@ static void hv_translate(HvHypercall *hc, HvVp *vp, HvWalk *w)
     *w = (HvWalk) {
         .vp = vp,
         .env = env,
+        .as = hv_partition_memory(vp->partition, vp->partition->nr_vtls - 1),
         .gva = ldq_le_p(hc->in + 24) << HV_PAGE_SHIFT,
         .flags = flags,
         .user = flags & HV_TRANSLATE_USER_ACCESS,

@@ -298,6 +298,15 @@ bool hv_cpu_post_load(X86CPU *cpu)
     return true;
 }
 
+AddressSpace *hv_cpu_memory(CPUState *cs, AddressSpace *as)
+{
+    HvVp *vp = X86_CPU(cs)->hv_vp;
+
+    /* The firmware has another one in system management mode */
+    return vp && vp->partition->nr_vtls > 1 && as == cs->as ?
+           hv_partition_memory(vp->partition, vp->active_vtl) : as;
+}
+
 bool hv_idle_has_work(X86CPU *cpu)
 {
     return unlikely(cpu->hv_vp) && cpu->hv_vp->idle &&

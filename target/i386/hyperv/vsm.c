@@ -20,6 +20,37 @@ bool hv_vsm_startup_denied(HvPartition *p, unsigned vtl)
     return false;
 }
 
+bool hv_mbec_enabled(HvPartition *p, unsigned vtl)
+{
+    return p->mbec_vtls & (1u << vtl);
+}
+
+/* Has a trust level above switched MBEC on for @vtl? */
+static bool hv_mbec_active(HvVp *vp, unsigned vtl)
+{
+    unsigned i;
+
+    for (i = vtl + 1; i < vp->partition->nr_vtls; i++) {
+        if (vp->vtl[i].secure_config[vtl] & HV_VSM_MBEC_ENABLED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint8_t hv_execute_mask(HvVp *vp, bool user)
+{
+    CPUX86State *env = &X86_CPU(vp->cs)->env;
+
+    /* TLFS 15.9.4: not if the guest could have SMEP and does without */
+    if (user && hv_mbec_active(vp, vp->regs_vtl) &&
+        (!(env->features[FEAT_7_0_EBX] & CPUID_7_0_EBX_SMEP) ||
+         (env->cr[4] & CR4_SMEP_MASK))) {
+        return HV_MAP_GPA_USER_EXECUTABLE;
+    }
+    return HV_MAP_GPA_KERNEL_EXECUTABLE;
+}
+
 static uint64_t hv_vsm_code_page_offsets(HvVp *vp)
 {
     bool is64 = hv_caller_is_64bit(&X86_CPU(vp->cs)->env);
@@ -49,18 +80,22 @@ uint16_t hv_vsm_reg_get(HvVp *vp, uint32_t name, uint64_t *val)
         *val = hv_vsm_code_page_offsets(vp);
         break;
     case HV_REGISTER_VSM_VP_STATUS:
-        *val = vp->active_vtl |
+        *val = vp->active_vtl | (hv_mbec_active(vp, vp->active_vtl) ?
+                                 HV_VSM_VP_ACTIVE_MBEC : 0) |
                vp->enabled_vtls << HV_VSM_VP_ENABLED_VTLS_SHIFT;
         break;
     case HV_REGISTER_VSM_PARTITION_STATUS:
         *val = p->enabled_vtls |
+               (uint64_t)p->mbec_vtls << HV_VSM_PARTITION_MBEC_VTLS_SHIFT |
                (p->nr_vtls - 1) << HV_VSM_PARTITION_MAXIMUM_VTL_SHIFT;
         break;
     case HV_REGISTER_VSM_VINA:
         *val = vtl->vina;
         break;
     case HV_REGISTER_VSM_CAPABILITIES:
-        *val = HV_VSM_CAP_DENY_LOWER_VTL_STARTUP;
+        /* MBEC for each VTL that has one below */
+        *val = HV_VSM_CAP_DENY_LOWER_VTL_STARTUP |
+               MAKE_64BIT_MASK(1, p->nr_vtls - 1) << HV_VSM_CAP_MBEC_VTLS_SHIFT;
         break;
     case HV_REGISTER_VSM_PARTITION_CONFIG:
         if (!vp->regs_vtl) {
@@ -80,14 +115,29 @@ uint16_t hv_vsm_reg_get(HvVp *vp, uint32_t name, uint64_t *val)
 }
 
 /* TLFS 15.5: what applies protections stays as it is once it is on */
-static uint16_t hv_vsm_set_partition_config(HvPartitionVtl *vtl, uint64_t val)
+static uint16_t hv_vsm_set_partition_config(HvPartition *p, unsigned index,
+                                            uint64_t val)
 {
+    HvPartitionVtl *vtl = &p->vtl[index];
+    uint8_t mask = (val & HV_VSM_DEFAULT_PROTECTION_MASK) >>
+                   HV_VSM_DEFAULT_PROTECTION_SHIFT;
+    bool enable = val & HV_VSM_ENABLE_VTL_PROTECTION;
     uint64_t fixed = HV_VSM_ENABLE_VTL_PROTECTION |
                      HV_VSM_DEFAULT_PROTECTION_MASK;
 
     if ((vtl->vsm_config & HV_VSM_ENABLE_VTL_PROTECTION) &&
         ((vtl->vsm_config ^ val) & fixed)) {
         return HV_STATUS_INVALID_REGISTER_VALUE;
+    }
+    /* Nothing that VTL 0 has set up may depend on it: it can read and write */
+    if (enable && !(vtl->vsm_config & HV_VSM_ENABLE_VTL_PROTECTION)) {
+        if (!hv_protection_mask_valid(p, index, mask) ||
+            (mask & HV_MAP_GPA_RW) != HV_MAP_GPA_RW) {
+            return HV_STATUS_INVALID_REGISTER_VALUE;
+        }
+        if (!hv_partition_enable_protection(p, index, mask)) {
+            return HV_STATUS_OPERATION_DENIED;
+        }
     }
     vtl->vsm_config = val;
     return HV_STATUS_SUCCESS;
@@ -107,12 +157,15 @@ uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val)
         vtl->vina = val;
         return HV_STATUS_SUCCESS;
     case HV_REGISTER_VSM_PARTITION_CONFIG:
-        return hv_vsm_set_partition_config(
-            &vp->partition->vtl[vp->regs_vtl], val);
+        return hv_vsm_set_partition_config(vp->partition, vp->regs_vtl, val);
     default:
         lower = hv_vsm_secure_config(vp, name);
         if (lower < 0) {
             return HV_STATUS_INVALID_PARAMETER;
+        }
+        if ((val & HV_VSM_MBEC_ENABLED) &&
+            !hv_mbec_enabled(vp->partition, vp->regs_vtl)) {
+            return HV_STATUS_INVALID_REGISTER_VALUE;
         }
         vtl->secure_config[lower] = val;
         return HV_STATUS_SUCCESS;

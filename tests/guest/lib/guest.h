@@ -427,6 +427,12 @@ void event_flag_clear(int sint, int flag);
 bool testdev_present(void);
 void testdev(int op, uint32_t vp, int sint, int conn);
 
+/* vsm.c: a small secure kernel in VTL 1 */
+extern void (*SHARED secure_intercept)(void);   /* called there, or NULL */
+void secure_on(int n);                  /* on the first n CPUs */
+void in_vtl1(void (*fn)(void *), void *arg);
+void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v);
+
 /* tap.c */
 struct test {
     const char *name;

@@ -189,6 +189,43 @@ void qhv_set_guest_os_id(QTestState *s)
     qhv_set(s, 0, MSR_GUEST_OS_ID, 0x8100000000000000ull);
 }
 
+void qhv_enable_vtl1(QTestState *s, unsigned vp)
+{
+    /* A 64-bit kernel, as HV_INITIAL_VP_CONTEXT has it */
+    static const struct {
+        unsigned offset;
+        uint64_t val;
+    } context[] = {
+        { 0, 0x1000 }, { 16, 2 },                       /* RIP, RFLAGS */
+        { 32, 0xa09b0008ffffffff },                     /* CS */
+        { 112, 0xc0930010ffffffff },                    /* SS */
+        { 128, 0x008b001800000067 },                    /* TR */
+        { 184, 0x500 }, { 192, 0x80000011 },            /* EFER, CR0 */
+        { 200, 0x2000 }, { 208, 0x20 },                 /* CR3, CR4 */
+        { 216, 0x0007040600070406 },                    /* PAT */
+    };
+    uint8_t in[240] = {};
+    unsigned i;
+
+    if (!vp) {
+        g_assert_cmphex(qhv_fast(s, 0, HC_ENABLE_PARTITION_VTL, UINT64_MAX, 1),
+                        ==, ST_SUCCESS);
+    }
+    stq_le_p(in, UINT64_MAX);
+    stl_le_p(in + 8, vp);
+    in[12] = 1;
+    for (i = 0; i < ARRAY_SIZE(context); i++) {
+        stq_le_p(in + 16 + context[i].offset, context[i].val);
+    }
+    g_assert_cmphex(qhv_hcall_mem(s, 0, HC_ENABLE_VP_VTL, in, sizeof(in),
+                                  NULL), ==, ST_SUCCESS);
+}
+
+void qhv_vtl(QTestState *s, unsigned vp, unsigned vtl)
+{
+    g_strfreev(qtest_command(s, "hv_vtl %u %u", vp, vtl));
+}
+
 uint64_t qhv_rdapic(QTestState *s, unsigned vp, unsigned reg)
 {
     g_auto(GStrv) words = qtest_command(s, "hv_rdapic %u 0x%x", vp, reg);

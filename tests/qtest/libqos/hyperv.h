@@ -78,6 +78,11 @@
 #define HC_FLUSH_LIST               0x0003
 #define HC_LONG_SPIN_WAIT           0x0008
 #define HC_IPI                      0x000b
+#define HC_MODIFY_VTL_PROTECTION_MASK 0x000c
+#define HC_ENABLE_PARTITION_VTL     0x000d
+#define HC_ENABLE_VP_VTL            0x000f
+#define HC_VTL_CALL                 0x0011
+#define HC_VTL_RETURN               0x0012
 #define HC_FLUSH_SPACE_EX           0x0013
 #define HC_FLUSH_LIST_EX            0x0014
 #define HC_IPI_EX                   0x0015
@@ -93,6 +98,7 @@
 #define HC_VP_INDEX_FROM_APIC_ID    0x009a
 #define HC_FLUSH_GPA_SPACE          0x00af
 #define HC_FLUSH_GPA_LIST           0x00b0
+#define HC_CHECK_VTL_ACCESS         0x00d4
 #define HC_EXT_QUERY_CAPABILITIES   0x8001
 #define HC_EXT_BOOT_ZEROED_MEMORY   0x8002
 
@@ -108,6 +114,7 @@
 #define ST_INVALID_ALIGNMENT        0x04
 #define ST_INVALID_PARAMETER        0x05
 #define ST_ACCESS_DENIED            0x06
+#define ST_OPERATION_DENIED         0x08
 #define ST_INVALID_PARTITION_ID     0x0d
 #define ST_INVALID_VP_INDEX         0x0e
 #define ST_INVALID_PORT_ID          0x11
@@ -224,6 +231,17 @@ uint16_t qhv_hcall_mem(QTestState *s, unsigned vp, uint64_t control,
  * qhv_set_guest_os_id: make hypercalls possible
  */
 void qhv_set_guest_os_id(QTestState *s);
+
+/**
+ * qhv_enable_vtl1: enable VTL 1 for the partition, if @vp is VP 0, and for the
+ * VP
+ */
+void qhv_enable_vtl1(QTestState *s, unsigned vp);
+
+/**
+ * qhv_vtl: have the VP run in another trust level, as VTL call and return do
+ */
+void qhv_vtl(QTestState *s, unsigned vp, unsigned vtl);
 
 uint64_t qhv_rdapic(QTestState *s, unsigned vp, unsigned reg);
 void qhv_wrapic(QTestState *s, unsigned vp, unsigned reg, uint64_t val);
