@@ -24,6 +24,7 @@ help:
 	@echo 'make bench      measure with and without hv flags'
 	@echo 'make mutants    break the code in small ways and see what no test catches'
 	@echo '                (MUTANTS= SEED= FILES= COVERAGE=1, see scripts/mutants)'
+	@echo 'make sanitize   run unit tests and qtests with AddressSanitizer, LeakSanitizer'
 	@echo 'make all        build QEMU and everything that the tests need'
 	@echo 'make install    install QEMU (PREFIX=$(PREFIX), DESTDIR=)'
 	@echo 'make clean      remove what was built; make distclean also what was downloaded'
@@ -59,13 +60,17 @@ steady: configured
 	@$(meson)
 	@scripts/steady $(BUILD) $(RUNS)
 
+# So does this one.
+sanitize: configured
+	@scripts/sanitize $(BUILD)
+
 install: configured
 	@scripts/install-qemu $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
 # What is to be there; prerequisites inherit it.
 NEEDS = build
 run bench install: NEEDS = build run
-check check-% mutants steady: NEEDS = build run check
+check check-% mutants steady sanitize: NEEDS = build run check
 
 # Cheap where nothing has changed.
 configured:
@@ -75,11 +80,11 @@ configured:
 
 clean:
 	rm -rf $(BUILD)/qemu $(BUILD)/meson $(BUILD)/guest $(BUILD)/mutants \
-	    $(BUILD)/summary
+	    $(BUILD)/sanitize $(BUILD)/summary
 
 distclean:
 	rm -rf $(BUILD)
 
-.PHONY: help all run bench check mutants steady install configured clean \
-	distclean
+.PHONY: help all run bench check mutants steady sanitize install configured \
+	clean distclean
 .NOTPARALLEL:

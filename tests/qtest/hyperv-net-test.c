@@ -894,7 +894,7 @@ static void test_send(void)
     qtest_memwrite(n->s, n->send + 2 * n->send_section, buf,
                    sizeof(RndisPacket));
     qtest_memwrite(n->s, n->page + 3000, frame, 1200);
-    qtest_memwrite(n->s, n->page + 0x8ff0, frame + 1200, 320);
+    qtest_memwrite(n->s, n->page + 0x8ff0, frame + 1200, 314);
     msg.rndis_pkt.section_size = cpu_to_le32(sizeof(RndisPacket));
     range[0] = (QVmbusRange) { n->page + 3000, 1200 };
     range[1] = (QVmbusRange) { n->page + 0x8ff0, 320 };
