@@ -15,7 +15,7 @@
 #define CPUS    2
 /* hv-passthrough is not for migration */
 #define FLAGS   "hv-default=on,hv-tsc-invariant=on,hv-vp-registers=on," \
-                "tsc-frequency=2000000000"
+                "hv-vsm=on,tsc-frequency=2000000000"
 #define MS      10000
 
 typedef enum {
@@ -671,6 +671,50 @@ static void test_pending_event(const void *data)
 }
 
 /* A guest that would see something else is not loaded: which flag it is */
+/* VTL 1's protections, some in each of several chunks, and the default */
+static void test_protections(const void *data)
+{
+    static const uint64_t base[] = { 0x200000, 0x3ff000, 0x3000000 };
+    static const uint8_t masks[] = { 0, 1, 3, 7, 9, 13, 15 };
+    Fixture f;
+    unsigned i, j;
+
+    if (!begin(&f, data)) {
+        return;
+    }
+    qhv_set_guest_os_id(f.s);
+    qhv_enable_vtl1(f.s, 0);
+    qhv_vtl(f.s, 0, 1);
+    qhv_set_guest_os_id(f.s);
+    /* to read and to write, unless said otherwise */
+    g_assert_cmphex(qhv_set_vp_reg(f.s, 0, REG_VSM_PARTITION_CONFIG, 7), ==,
+                    ST_SUCCESS);
+    for (i = 0; i < ARRAY_SIZE(base); i++) {
+        for (j = 0; j < ARRAY_SIZE(masks); j++) {
+            qhv_protect(f.s, 0, base[i] + j * QHV_PAGE, masks[j]);
+        }
+    }
+
+    save_and_load(&f);
+    cont(&f);
+    for (i = 0; i < ARRAY_SIZE(base); i++) {
+        for (j = 0; j < ARRAY_SIZE(masks); j++) {
+            g_assert_cmphex(qhv_allowed(f.s, 0, base[i] + j * QHV_PAGE), ==,
+                            masks[j]);
+        }
+        g_assert_cmphex(qhv_allowed(f.s, 0, base[i] + j * QHV_PAGE), ==, 3);
+    }
+    qhv_protect(f.s, 0, base[0], 15);
+    g_assert_cmphex(qhv_allowed(f.s, 0, base[0]), ==, 15);
+    /* VTL 0's devices and hypercalls keep away */
+    qhv_vtl(f.s, 0, 0);
+    g_assert_cmphex(qhv_hcall(f.s, 0, HC_LONG_SPIN_WAIT, base[1], 0, NULL), ==,
+                    ST_INVALID_HYPERCALL_INPUT);
+    g_assert_cmphex(qhv_hcall(f.s, 0, HC_LONG_SPIN_WAIT, base[0], 0, NULL), ==,
+                    ST_SUCCESS);
+    end(&f);
+}
+
 static void test_other_flags(void)
 {
     static const struct {
@@ -772,6 +816,7 @@ int main(int argc, char **argv)
     add("migration/reenlightenment-off", "NE-023,NE-024",
         test_reenlightenment_off);
     add("migration/pending-event", "VM-036", test_pending_event);
+    add("migration/protections", "VS-031", test_protections);
     qhv_add("migration/other-flags", "", test_other_flags);
     qhv_add("migration/passthrough", "", test_passthrough);
     return g_test_run();

@@ -11,9 +11,6 @@
 #include "qemu/bswap.h"
 #include "libqos/hyperv.h"
 
-#define REG_VSM_PARTITION_CONFIG    0x000d0007
-#define REG_VSM_VP_SECURE_CONFIG    0x000d0010
-
 #define CONFIG_ENABLE           1
 #define CONFIG_DEFAULT(mask)    ((uint64_t)(mask) << 1)
 
@@ -34,18 +31,6 @@ typedef struct Header {
 
 #define MASK(mask)      { UINT64_MAX, (mask) }
 #define TARGET(vtl)     ((uint64_t)(0x10 | (vtl)) << 32)
-
-static uint16_t set_reg(QTestState *s, uint32_t name, uint64_t val)
-{
-    uint8_t in[48] = {};
-
-    stq_le_p(in, UINT64_MAX);
-    stl_le_p(in + 8, 0xfffffffe);
-    stl_le_p(in + 16, name);
-    stq_le_p(in + 32, val);
-    return qhv_hcall_mem(s, 0, HC_SET_VP_REGISTERS | HC_REPS(1), in,
-                         sizeof(in), NULL);
-}
 
 static uint16_t modify(QTestState *s, Header h, unsigned start, unsigned nr,
                        const uint64_t *pages, unsigned *done)
@@ -75,31 +60,6 @@ static uint16_t modify_one(QTestState *s, Header h, uint64_t gpa)
     return modify(s, h, 0, 1, &page, NULL);
 }
 
-static void protect(QTestState *s, uint64_t gpa, uint8_t mask)
-{
-    Header h = MASK(mask);
-
-    g_assert_cmphex(modify_one(s, h, gpa), ==, ST_SUCCESS);
-}
-
-/* What VTL 0 may do: asked for all that it could want */
-static uint8_t allowed(QTestState *s, uint64_t gpa)
-{
-    uint8_t in[24] = {}, out[8];
-
-    stq_le_p(in, UINT64_MAX);
-    in[8] = 0x10;
-    in[9] = ALL;
-    stq_le_p(in + 16, gpa / QHV_PAGE);
-    g_assert_cmphex(qhv_hcall_mem(s, 0, HC_CHECK_VTL_ACCESS | HC_REPS(1), in,
-                                  sizeof(in), NULL), ==, ST_SUCCESS);
-    qtest_memread(s, QHV_OUT, out, sizeof(out));
-    g_assert_cmphex(out[0], ==, out[1] ? 1 : 0);
-    g_assert_cmphex(ldl_le_p(out) >> 16, ==, out[1] ? 1 : 0);
-    g_assert_cmphex(ldl_le_p(out + 4), ==, 0);
-    return ALL & ~out[1];
-}
-
 /* In VTL 1, which has enabled nothing yet */
 static QTestState *start_vtl1(const char *extra)
 {
@@ -116,7 +76,7 @@ static QTestState *start(const char *extra)
 {
     QTestState *s = start_vtl1(extra);
 
-    g_assert_cmphex(set_reg(s, REG_VSM_PARTITION_CONFIG,
+    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
                             CONFIG_ENABLE | CONFIG_DEFAULT(ALL)), ==,
                     ST_SUCCESS);
     return s;
@@ -132,29 +92,29 @@ static void test_enable(void)
     /* The default has to include reading and writing, and be of a valid form */
     for (i = 0; i < 16; i++) {
         if ((i & (R | W)) != (R | W)) {
-            g_assert_cmphex(set_reg(s, REG_VSM_PARTITION_CONFIG,
+            g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
                                     CONFIG_ENABLE | CONFIG_DEFAULT(i)), ==,
                             ST_INVALID_REGISTER_VALUE);
         }
     }
     g_assert_cmphex(modify_one(s, all, SECRET), ==, ST_ACCESS_DENIED);
-    g_assert_cmphex(allowed(s, SECRET), ==, ALL);
-    g_assert_cmphex(set_reg(s, REG_VSM_PARTITION_CONFIG,
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, ALL);
+    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
                             CONFIG_ENABLE | CONFIG_DEFAULT(R | W)), ==,
                     ST_SUCCESS);
-    g_assert_cmphex(allowed(s, SECRET), ==, R | W);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, R | W);
     g_assert_cmphex(modify_one(s, all, SECRET), ==, ST_SUCCESS);
-    g_assert_cmphex(allowed(s, SECRET), ==, ALL);
-    g_assert_cmphex(allowed(s, SECRET + QHV_PAGE), ==, R | W);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, ALL);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET + QHV_PAGE), ==, R | W);
 
     /* It stays as it is */
-    g_assert_cmphex(set_reg(s, REG_VSM_PARTITION_CONFIG,
+    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
                             CONFIG_DEFAULT(R | W)), ==,
                     ST_INVALID_REGISTER_VALUE);
-    g_assert_cmphex(set_reg(s, REG_VSM_PARTITION_CONFIG,
+    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
                             CONFIG_ENABLE | CONFIG_DEFAULT(ALL)), ==,
                     ST_INVALID_REGISTER_VALUE);
-    g_assert_cmphex(allowed(s, SECRET + QHV_PAGE), ==, R | W);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET + QHV_PAGE), ==, R | W);
     qtest_quit(s);
 }
 
@@ -170,7 +130,7 @@ static void test_masks(void)
 
         g_assert_cmphex(modify_one(s, h, gpa), ==,
                         valid ? ST_SUCCESS : ST_INVALID_PARAMETER);
-        g_assert_cmphex(allowed(s, gpa), ==, valid ? i : ALL);
+        g_assert_cmphex(qhv_allowed(s, 0, gpa), ==, valid ? i : ALL);
     }
     for (i = 4; i < 32; i++) {
         Header h = MASK(ALL | 1u << i);
@@ -180,8 +140,8 @@ static void test_masks(void)
     /* To and fro */
     for (i = 0; i < 16; i++) {
         if (!i || (i & R)) {
-            protect(s, SECRET, i);
-            g_assert_cmphex(allowed(s, SECRET), ==, i);
+            qhv_protect(s, 0, SECRET, i);
+            g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, i);
         }
     }
     qtest_quit(s);
@@ -209,10 +169,10 @@ static void test_header(void)
 
         g_assert_cmphex(modify_one(s, h, SECRET), ==, ST_INVALID_PARAMETER);
     }
-    g_assert_cmphex(allowed(s, SECRET), ==, ALL);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, ALL);
     g_assert_cmphex(modify_one(s, (Header) MASK(R | TARGET(0)), SECRET), ==,
                     ST_SUCCESS);
-    g_assert_cmphex(allowed(s, SECRET), ==, R);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, R);
 
     /* VTL 0 has nobody below it */
     qhv_vtl(s, 0, 0);
@@ -221,7 +181,7 @@ static void test_header(void)
                     ST_INVALID_PARAMETER);
     g_assert_cmphex(modify_one(s, (Header) MASK(ALL | TARGET(1)), SECRET), !=,
                     ST_SUCCESS);
-    g_assert_cmphex(allowed(s, SECRET), ==, R);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, R);
     qtest_quit(s);
 }
 
@@ -243,7 +203,7 @@ static void test_list(void)
                         ST_INVALID_PARAMETER);
         g_assert_cmpuint(done, ==, 2);
         for (j = 0; j < 4; j++) {
-            g_assert_cmphex(allowed(s, gpa + j * QHV_PAGE), ==,
+            g_assert_cmphex(qhv_allowed(s, 0, gpa + j * QHV_PAGE), ==,
                             j == 1 ? R : ALL);
         }
     }
@@ -262,7 +222,7 @@ static void test_check_access(void)
         if (mask && !(mask & R)) {
             continue;
         }
-        protect(s, SECRET, mask);
+        qhv_protect(s, 0, SECRET, mask);
         in[8] = 0x10;
         for (desired = 0; desired < 16; desired++) {
             in[9] = desired;
@@ -314,8 +274,10 @@ static void test_many(void)
         g_assert_cmphex(modify(s, h, 0, n, pages, NULL), ==, ST_SUCCESS);
     }
     for (i = 0; i < PAGES; i += 997) {
-        g_assert_cmphex(allowed(s, (0x1000 + i * 2ull) * QHV_PAGE), ==, R);
-        g_assert_cmphex(allowed(s, (0x1001 + i * 2ull) * QHV_PAGE), ==, ALL);
+        uint64_t gpa = (0x1000 + i * 2ull) * QHV_PAGE;
+
+        g_assert_cmphex(qhv_allowed(s, 0, gpa), ==, R);
+        g_assert_cmphex(qhv_allowed(s, 0, gpa + QHV_PAGE), ==, ALL);
     }
     qtest_quit(s);
 }
@@ -325,16 +287,16 @@ static void test_reset(void)
     static const Header h = MASK(R);
     QTestState *s = start(NULL);
 
-    protect(s, SECRET, 0);
+    qhv_protect(s, 0, SECRET, 0);
     qtest_system_reset(s);
     qhv_setup_apic(s, 1);
     qhv_set_guest_os_id(s);
-    g_assert_cmphex(allowed(s, SECRET), ==, ALL);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, ALL);
     qhv_enable_vtl1(s, 0);
     qhv_vtl(s, 0, 1);
     qhv_set_guest_os_id(s);
     g_assert_cmphex(modify_one(s, h, SECRET), ==, ST_ACCESS_DENIED);
-    g_assert_cmphex(allowed(s, SECRET), ==, ALL);
+    g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, ALL);
     qtest_quit(s);
 }
 
@@ -353,7 +315,7 @@ static void test_hypercall_pages(void)
     qtest_memwrite(s, QHV_IN, header, sizeof(header));
     qtest_writel(s, QHV_IN + 16, 0x00090003);
 
-    protect(s, SECRET, 0);
+    qhv_protect(s, 0, SECRET, 0);
     g_assert_cmphex(qhv_hcall(s, 0, call, SECRET, QHV_OUT, NULL), ==,
                     ST_SUCCESS);
     qtest_memwrite(s, QHV_IN, header, sizeof(header));
@@ -367,7 +329,7 @@ static void test_hypercall_pages(void)
                     ST_SUCCESS);
 
     qhv_vtl(s, 0, 1);
-    protect(s, SECRET, R);
+    qhv_protect(s, 0, SECRET, R);
     qhv_vtl(s, 0, 0);
     g_assert_cmphex(qhv_hcall(s, 0, call, SECRET, QHV_OUT, NULL), ==,
                     ST_SUCCESS);
@@ -395,7 +357,7 @@ static void test_overlays(void)
                 continue;
             }
             qhv_vtl(s, 0, 1);
-            protect(s, SECRET, mask);
+            qhv_protect(s, 0, SECRET, mask);
             qtest_memset(s, SECRET, 0x5a, QHV_PAGE);
             qhv_vtl(s, 0, 0);
             qhv_wrmsr(s, 0, overlays[i], SECRET | 1);
@@ -416,7 +378,7 @@ static void test_overlays(void)
     qhv_vtl(s, 0, 0);
     qhv_set(s, 0, MSR_SIMP, 0);
     qhv_vtl(s, 0, 1);
-    protect(s, SECRET, 0);
+    qhv_protect(s, 0, SECRET, 0);
     qtest_quit(s);
 }
 
@@ -443,17 +405,17 @@ static void test_dma(void)
     QTestState *s = start(NULL);
 
     qtest_writel(s, SECRET, 0x12345678);
-    protect(s, SECRET, R);
+    qhv_protect(s, 0, SECRET, R);
     fw_cfg_read(s, SECRET);
     g_assert_cmphex(qtest_readl(s, SECRET), ==, 0x12345678);
-    protect(s, SECRET, 0);
+    qhv_protect(s, 0, SECRET, 0);
     fw_cfg_read(s, SECRET);
     g_assert_cmphex(qtest_readl(s, SECRET), ==, 0x12345678);
-    protect(s, SECRET, R | W);
+    qhv_protect(s, 0, SECRET, R | W);
     g_assert_cmphex(fw_cfg_read(s, SECRET), ==, 0);
     g_assert_cmphex(qtest_readl(s, SECRET), ==, 0x554d4551);
     /* Its command is read by DMA as well */
-    protect(s, 0x300000, 0);
+    qhv_protect(s, 0, 0x300000, 0);
     qtest_writel(s, SECRET, 0x12345678);
     fw_cfg_read(s, SECRET);
     g_assert_cmphex(qtest_readl(s, SECRET), ==, 0x12345678);
@@ -500,10 +462,10 @@ static void test_pci_dma(void)
         if (mask && !(mask & R)) {
             continue;
         }
-        protect(s, SECRET, ALL);
+        qhv_protect(s, 0, SECRET, ALL);
         qtest_writeq(s, open, 0x1111111111111111);
         edu_dma(s, open, EDU_BUFFER, 0);
-        protect(s, SECRET, mask);
+        qhv_protect(s, 0, SECRET, mask);
 
         qtest_writeq(s, SECRET, 0x5ec2e75ec2e75ec2);
         edu_dma(s, SECRET, EDU_BUFFER, 0);

@@ -226,6 +226,49 @@ void qhv_vtl(QTestState *s, unsigned vp, unsigned vtl)
     g_strfreev(qtest_command(s, "hv_vtl %u %u", vp, vtl));
 }
 
+uint16_t qhv_set_vp_reg(QTestState *s, unsigned vp, uint32_t name,
+                        uint64_t val)
+{
+    uint8_t in[48] = {};
+
+    stq_le_p(in, UINT64_MAX);
+    stl_le_p(in + 8, 0xfffffffe);
+    stl_le_p(in + 16, name);
+    stq_le_p(in + 32, val);
+    return qhv_hcall_mem(s, vp, HC_SET_VP_REGISTERS | HC_REPS(1), in,
+                         sizeof(in), NULL);
+}
+
+void qhv_protect(QTestState *s, unsigned vp, uint64_t gpa, uint8_t mask)
+{
+    uint8_t in[24] = {};
+
+    stq_le_p(in, UINT64_MAX);
+    stl_le_p(in + 8, mask);
+    stq_le_p(in + 16, gpa / QHV_PAGE);
+    g_assert_cmphex(qhv_hcall_mem(s, vp, HC_MODIFY_VTL_PROTECTION_MASK |
+                                  HC_REPS(1), in, sizeof(in), NULL), ==,
+                    ST_SUCCESS);
+}
+
+uint8_t qhv_allowed(QTestState *s, unsigned vp, uint64_t gpa)
+{
+    uint8_t in[24] = {}, out[8];
+
+    /* VTL 0, and all that it could want */
+    stq_le_p(in, UINT64_MAX);
+    in[8] = 0x10;
+    in[9] = 0xf;
+    stq_le_p(in + 16, gpa / QHV_PAGE);
+    g_assert_cmphex(qhv_hcall_mem(s, vp, HC_CHECK_VTL_ACCESS | HC_REPS(1), in,
+                                  sizeof(in), NULL), ==, ST_SUCCESS);
+    qtest_memread(s, QHV_OUT, out, sizeof(out));
+    g_assert_cmphex(out[0], ==, out[1] ? 1 : 0);
+    g_assert_cmphex(ldl_le_p(out) >> 16, ==, out[1] ? 1 : 0);
+    g_assert_cmphex(ldl_le_p(out + 4), ==, 0);
+    return 0xf & ~out[1];
+}
+
 uint64_t qhv_rdapic(QTestState *s, unsigned vp, unsigned reg)
 {
     g_auto(GStrv) words = qtest_command(s, "hv_rdapic %u 0x%x", vp, reg);

@@ -127,6 +127,8 @@
 /* A hypercall that raised #UD rather than return a status */
 #define QHV_UD                      0xffff
 
+#define REG_VSM_PARTITION_CONFIG    0x000d0007
+
 #define MESSAGE_TIMER               0x80000010
 #define MESSAGE_PENDING             1
 
@@ -242,6 +244,21 @@ void qhv_enable_vtl1(QTestState *s, unsigned vp);
  * qhv_vtl: have the VP run in another trust level, as VTL call and return do
  */
 void qhv_vtl(QTestState *s, unsigned vp, unsigned vtl);
+
+/**
+ * qhv_set_vp_reg: set one of its own registers by HvCallSetVpRegisters
+ *
+ * Returns: the status
+ */
+uint16_t qhv_set_vp_reg(QTestState *s, unsigned vp, uint32_t name,
+                        uint64_t val);
+
+/**
+ * qhv_protect: set the protection of a page.  The VP runs in VTL 1.
+ * qhv_allowed: what VTL 0 may do to a page
+ */
+void qhv_protect(QTestState *s, unsigned vp, uint64_t gpa, uint8_t mask);
+uint8_t qhv_allowed(QTestState *s, unsigned vp, uint64_t gpa);
 
 uint64_t qhv_rdapic(QTestState *s, unsigned vp, unsigned reg);
 void qhv_wrapic(QTestState *s, unsigned vp, unsigned reg, uint64_t val);
