@@ -88,6 +88,7 @@ static void net_open(Net *n)
     QVmbusOffer *offer = qvmbus_find(n->b, HV_NET_CLASS_GUID, 0);
 
     g_assert(offer);
+    g_free(n->c);
     n->c = qvmbus_open(offer, RING_PAGES, RING_PAGES, 0);
     if (!n->recv) {
         n->recv = qvmbus_alloc(n->b, RECV_PAGES);
@@ -103,12 +104,14 @@ static void net_close(Net *n)
     uint32_t relid = n->c->offer->relid;
 
     qvmbus_close(n->c);
+    n->c = NULL;
     qvmbus_gpadl_teardown(n->b, relid, n->recv_gpadl);
     qvmbus_gpadl_teardown(n->b, relid, n->send_gpadl);
 }
 
 static void net_stop(Net *n)
 {
+    g_free(n->c);
     qvmbus_free(n->b);
     qtest_quit(n->s);
     close(n->fd);
