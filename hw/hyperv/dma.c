@@ -18,6 +18,7 @@
 #include "exec/address-spaces.h"
 #include "hw/hyperv/dma.h"
 #include "hw/hyperv/partition.h"
+#include "hw/virtio/vhost.h"
 #include "trace.h"
 
 #define TYPE_HV_DMA_FILTER "hv-dma-filter"
@@ -80,6 +81,12 @@ static bool hv_dma_is_bypassed(void)
     };
     unsigned i;
 
+    if (vhost_get_max_memslots() != UINT_MAX) {
+        warn_report_once("hv-vsm: the guest cannot protect memory from vhost, "
+                         "and so does not get to use VTL 1's protections: use "
+                         "vhost=off");
+        return true;
+    }
     for (i = 0; i < ARRAY_SIZE(types); i++) {
         bool several = false;
 
