@@ -22,7 +22,7 @@ RUNS = int(os.environ.get('BENCH_RUNS') or 5)
 SECONDS = 2
 
 SCSI_DISK = ('-device', 'scsi-hd,bus=scsi.0,drive=disk')
-IDE_DISK = ('-device', 'ide-hd,drive=disk')
+IDE_DISK = ('-device', 'ide-hd,bus=ide.0,drive=disk')
 DISKS = {
     'hv-scsi': ('-device', 'hv-scsi,id=scsi', *SCSI_DISK),
     'hv-ide': (*IDE_DISK, '-device', 'hv-ide'),
