@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, '..', 'system'), HERE]
+sys.path[:0] = [HERE, os.path.join(HERE, '..', 'system')]
 
 import vm                       # noqa: E402
 from tools import host, rst     # noqa: E402

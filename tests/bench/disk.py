@@ -13,7 +13,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, '..', 'system'), HERE]
+sys.path[:0] = [HERE, os.path.join(HERE, '..', 'system')]
 
 import tools                            # noqa: E402
 import vm                               # noqa: E402
