@@ -213,6 +213,11 @@ bool hv_kvm_emulated(void)
     return hv_kvm_port();
 }
 
+bool hv_kvm_emulated_msr(uint32_t msr)
+{
+    return msr - HV_X64_MSR_FIRST < HV_X64_MSR_COUNT && hv_kvm_emulated();
+}
+
 static unsigned hv_kvm_cpuid(X86CPU *cpu, struct kvm_cpuid_entry2 *entries,
                              uint32_t first, unsigned nr)
 {

@@ -23,6 +23,11 @@ void hv_kvm_accel_class_init(ObjectClass *oc);
 bool hv_kvm_emulated(void);
 
 /**
+ * hv_kvm_emulated_msr: is it an MSR of the interface, and QEMU implements that?
+ */
+bool hv_kvm_emulated_msr(uint32_t msr);
+
+/**
  * hv_kvm_init_vcpu: the vCPU exists and its TSC frequency is known
  * @entries: where the hypervisor's CPUID leaves are to go
  *

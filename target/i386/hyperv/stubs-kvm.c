@@ -21,6 +21,11 @@ bool hv_kvm_emulated(void)
     return false;
 }
 
+bool hv_kvm_emulated_msr(uint32_t msr)
+{
+    return false;
+}
+
 unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries)
 {
     return 0;
