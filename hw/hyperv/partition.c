@@ -105,15 +105,12 @@ static bool hv_vtl_is_overlay(const HvVtl *vtl, hwaddr gpa)
            hv_overlay_covers(&vtl->vp_assist_page, gpa);
 }
 
-bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
+/* Has one of the first @nr trust levels of a VP an overlay page at @gpa? */
+static bool hv_vps_have_overlay(HvPartition *p, unsigned nr, hwaddr gpa)
 {
     unsigned i, j;
 
-    for (i = 0; i < p->nr_vtls; i++) {
-        if (hv_overlay_covers(&p->vtl[i].hypercall_page, gpa) ||
-            hv_overlay_covers(&p->vtl[i].reference_tsc_page, gpa)) {
-            return true;
-        }
+    for (i = 0; i < nr; i++) {
         for (j = 0; j < p->nr_vps; j++) {
             HvVp *vp = hv_partition_vp(p, j);
 
@@ -125,22 +122,11 @@ bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
     return false;
 }
 
-/* Has a trust level below @vtl an overlay page that it may write to at @gpa? */
-static bool hv_partition_is_overlay_below(HvPartition *p, unsigned vtl,
-                                          hwaddr gpa)
+bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa)
 {
-    unsigned i, j;
-
-    for (i = 0; i < vtl; i++) {
-        for (j = 0; j < p->nr_vps; j++) {
-            HvVp *vp = hv_partition_vp(p, j);
-
-            if (vp && hv_vtl_is_overlay(&vp->vtl[i], gpa)) {
-                return true;
-            }
-        }
-    }
-    return false;
+    /* The partition's own are those that nobody may write to */
+    return hv_partition_write_denied(p, gpa) ||
+           hv_vps_have_overlay(p, p->nr_vtls, gpa);
 }
 
 uint8_t hv_partition_vtl_access(HvPartition *p, unsigned vtl, hwaddr gpa,
@@ -188,7 +174,7 @@ bool hv_partition_protect(HvPartition *p, unsigned vtl, hwaddr gpa,
     QEMU_LOCK_GUARD(&p->dma->lock);
     if ((mask & HV_MAP_GPA_RW) != HV_MAP_GPA_RW &&
         (hv_dma_page_locked(p->dma, gpa >> HV_PAGE_SHIFT) ||
-         hv_partition_is_overlay_below(p, vtl, gpa))) {
+         hv_vps_have_overlay(p, vtl, gpa))) {
         return false;
     }
     hv_protection_set(&p->vtl[vtl].protection, gpa, mask);

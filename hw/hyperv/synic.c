@@ -33,7 +33,7 @@ static void hv_synic_page_init(HvVtl *vtl, HvOverlay *ov, const char *what,
         g_strdup_printf("synic-%u.%u-%s-page", vtl->vp->index, level, what) :
         g_strdup_printf("synic-%u-%s-page", vtl->vp->index, what);
 
-    hv_overlay_init(ov, OBJECT(vtl->vp), name, vtl - vtl->vp->vtl, false, errp);
+    hv_overlay_init(ov, OBJECT(vtl->vp), name, level, false, errp);
 }
 
 static void hv_synic_retry_cb(void *opaque);
