@@ -274,7 +274,27 @@ struct hv_reference_tsc_page {
 /* Flags of HvCallEnablePartitionVtl */
 #define HV_ENABLE_PARTITION_VTL_MBEC            (1u << 0)
 
-/* HV_REGISTER_NAME of virtual secure mode (TLFS 7.3) */
+/* HV_REGISTER_NAME (TLFS 7.3) of HV_INITIAL_VP_CONTEXT */
+#define HV_X64_REGISTER_RSP                     0x00020004
+#define HV_X64_REGISTER_RIP                     0x00020010
+#define HV_X64_REGISTER_RFLAGS                  0x00020011
+#define HV_X64_REGISTER_CR0                     0x00040000
+#define HV_X64_REGISTER_CR3                     0x00040002
+#define HV_X64_REGISTER_CR4                     0x00040003
+#define HV_X64_REGISTER_ES                      0x00060000
+#define HV_X64_REGISTER_CS                      0x00060001
+#define HV_X64_REGISTER_SS                      0x00060002
+#define HV_X64_REGISTER_DS                      0x00060003
+#define HV_X64_REGISTER_FS                      0x00060004
+#define HV_X64_REGISTER_GS                      0x00060005
+#define HV_X64_REGISTER_LDTR                    0x00060006
+#define HV_X64_REGISTER_TR                      0x00060007
+#define HV_X64_REGISTER_IDTR                    0x00070000
+#define HV_X64_REGISTER_GDTR                    0x00070001
+#define HV_X64_REGISTER_EFER                    0x00080001
+#define HV_X64_REGISTER_PAT                     0x00080004
+
+/* ...and of virtual secure mode */
 #define HV_REGISTER_VSM_CODE_PAGE_OFFSETS       0x000d0002
 #define HV_REGISTER_VSM_VP_STATUS               0x000d0003
 #define HV_REGISTER_VSM_PARTITION_STATUS        0x000d0004

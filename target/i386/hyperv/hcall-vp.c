@@ -166,24 +166,24 @@ static const struct {
     uint8_t size;
     uint32_t name;
 } hv_initial_context[] = {
-    { 208, 8, 0x00040003 },     /* CR4 */
-    { 184, 8, 0x00080001 },     /* EFER */
-    { 192, 8, 0x00040000 },     /* CR0 */
-    { 200, 8, 0x00040002 },     /* CR3 */
-    { 216, 8, 0x00080004 },     /* PAT */
-    { 0, 8, 0x00020010 },       /* RIP */
-    { 8, 8, 0x00020004 },       /* RSP */
-    { 16, 8, 0x00020011 },      /* RFLAGS */
-    { 24, 16, 0x00060001 },     /* CS */
-    { 40, 16, 0x00060003 },     /* DS */
-    { 56, 16, 0x00060000 },     /* ES */
-    { 72, 16, 0x00060004 },     /* FS */
-    { 88, 16, 0x00060005 },     /* GS */
-    { 104, 16, 0x00060002 },    /* SS */
-    { 120, 16, 0x00060007 },    /* TR */
-    { 136, 16, 0x00060006 },    /* LDTR */
-    { 152, 16, 0x00070000 },    /* IDTR */
-    { 168, 16, 0x00070001 },    /* GDTR */
+    { 208, 8, HV_X64_REGISTER_CR4 },
+    { 184, 8, HV_X64_REGISTER_EFER },
+    { 192, 8, HV_X64_REGISTER_CR0 },
+    { 200, 8, HV_X64_REGISTER_CR3 },
+    { 216, 8, HV_X64_REGISTER_PAT },
+    { 0, 8, HV_X64_REGISTER_RIP },
+    { 8, 8, HV_X64_REGISTER_RSP },
+    { 16, 8, HV_X64_REGISTER_RFLAGS },
+    { 24, 16, HV_X64_REGISTER_CS },
+    { 40, 16, HV_X64_REGISTER_DS },
+    { 56, 16, HV_X64_REGISTER_ES },
+    { 72, 16, HV_X64_REGISTER_FS },
+    { 88, 16, HV_X64_REGISTER_GS },
+    { 104, 16, HV_X64_REGISTER_SS },
+    { 120, 16, HV_X64_REGISTER_TR },
+    { 136, 16, HV_X64_REGISTER_LDTR },
+    { 152, 16, HV_X64_REGISTER_IDTR },
+    { 168, 16, HV_X64_REGISTER_GDTR },
 };
 
 #define HV_START_VP_CONTEXT     16
@@ -208,15 +208,10 @@ uint16_t hv_vp_load_context(HvVp *vp, const uint8_t *context)
     return HV_STATUS_SUCCESS;
 }
 
-typedef struct HvVpStart {
-    const uint8_t *context;
-    uint16_t status;
-} HvVpStart;
-
 /* Called with the registers of the trust level that is to be started */
 static void hv_start_vtl(HvVp *vp, void *opaque)
 {
-    HvVpStart *start = opaque;
+    HvVpInit *start = opaque;
 
     if (!hv_vp_waits_for_startup(vp)) {
         start->status = HV_STATUS_INVALID_VP_STATE;
@@ -236,7 +231,7 @@ static void hv_start_vtl(HvVp *vp, void *opaque)
 
 static uint16_t hv_start_vp(HvHypercall *hc, HvVp *vp)
 {
-    HvVpStart start = { .context = hc->in + HV_START_VP_CONTEXT };
+    HvVpInit start = { .context = hc->in + HV_START_VP_CONTEXT };
     unsigned vtl = hc->in[12];
 
     if (!hv_vtl_enabled(vp, vtl)) {

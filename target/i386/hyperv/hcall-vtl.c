@@ -66,14 +66,9 @@ static bool hv_vtl_enabled_on_any_vp(HvPartition *p, unsigned vtl)
     return false;
 }
 
-typedef struct HvVtlInit {
-    const uint8_t *context;
-    uint16_t status;
-} HvVtlInit;
-
 static void hv_vtl_load_context(HvVp *vp, void *opaque)
 {
-    HvVtlInit *init = opaque;
+    HvVpInit *init = opaque;
 
     init->status = hv_vp_load_context(vp, init->context);
     if (!(X86_CPU(vp->cs)->env.cr[0] & CR0_PE_MASK)) {
@@ -84,7 +79,7 @@ static void hv_vtl_load_context(HvVp *vp, void *opaque)
 
 static uint16_t hv_enable_vp_vtl(HvHypercall *hc, HvVp *vp)
 {
-    HvVtlInit init = { .context = hc->in + HV_ENABLE_VP_VTL_CONTEXT };
+    HvVpInit init = { .context = hc->in + HV_ENABLE_VP_VTL_CONTEXT };
     HvPartition *p = vp->partition;
     unsigned target = hc->in[12];
 

@@ -15,8 +15,6 @@
 /* The SINT that is the hypervisor's own (TLFS 11.6) */
 #define HV_INTERCEPT_SINT       0
 
-#define HV_REGISTER_CS          0x00060001
-
 /* The slot is free: called with the VP's lock held */
 static void hv_intercept_deliver(HvMsgSource *src, struct hyperv_message *msg)
 {
@@ -65,7 +63,7 @@ static void hv_intercept_header(HvVp *vp, struct hv_x64_intercept_header *h,
     CPUX86State *env = &X86_CPU(vp->cs)->env;
     HvRegValue cs = {};
 
-    hv_reg_get(vp, HV_REGISTER_CS, &cs);
+    hv_reg_get(vp, HV_X64_REGISTER_CS, &cs);
     stl_le_p(&h->vp_index, vp->index);
     h->instruction_length = insn_len | hv_tpr(vp) << 4;
     h->access_type = access;

@@ -458,6 +458,16 @@ typedef uint16_t HvVpFn(HvHypercall *hc, HvVp *vp);
 uint16_t hv_hc_on_vp(HvHypercall *hc, unsigned vtl, bool alone, HvVpFn *fn);
 
 /**
+ * HvVpInit: for a function of hv_vtl_with_regs() that starts a trust level
+ * @context: HV_INITIAL_VP_CONTEXT
+ * @status: result
+ */
+typedef struct HvVpInit {
+    const uint8_t *context;
+    uint16_t status;
+} HvVpInit;
+
+/**
  * hv_vp_load_context: set the registers of a HV_INITIAL_VP_CONTEXT
  *
  * Returns: a HV_STATUS.  Context: as HvVpFn.

@@ -720,7 +720,8 @@ static uint16_t hv_get_msr(HvVp *vp, const HvReg *r, unsigned i,
     if (!msr) {
         return HV_STATUS_ACCESS_DENIED;
     }
-    return msr->read && msr->read(&vp->vtl[vp->regs_vtl], msr->index, &val->low) ?
+    return msr->read && msr->read(&vp->vtl[vp->regs_vtl], msr->index,
+                                  &val->low) ?
            HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
 }
 
@@ -789,9 +790,9 @@ static uint16_t hv_set_vsm(HvVp *vp, const HvReg *r, unsigned i,
 
 /*
  * Ascending.  Left out are the registers of a parent partition (suspension,
- * intercepts, statistics), of trust levels, and of features that no CPU of
- * ours has; GUEST_IDLE, whose reading is an action; and the commands to the
- * APIC other than those that have an MSR.
+ * intercepts, statistics), and of features that no CPU of ours has; GUEST_IDLE,
+ * whose reading is an action; and the commands to the APIC other than those
+ * that have an MSR.
  */
 static const HvReg hv_regs[] = {
     REG(0x00000004, "InternalActivityState", RO(activity)),
@@ -807,19 +808,20 @@ static const HvReg hv_regs[] = {
     REG(0x00010003, "InterruptState", RW(interrupt_state),
         .rsvd = ~(uint64_t)(HV_INTERRUPT_SHADOW | HV_NMI_MASKED)),
     ENV_FIELDS(0x00020000, CPU_NB_REGS, "Gpr", regs[0], sizeof(target_ulong)),
-    REG(0x00020010, "Rip", .get = hv_get_field, .set = hv_set_rip, AT(eip),
-        .canonical = true),
-    REG(0x00020011, "Rflags", RW(rflags),
+    REG(HV_X64_REGISTER_RIP, "Rip", .get = hv_get_field, .set = hv_set_rip,
+        AT(eip), .canonical = true),
+    REG(HV_X64_REGISTER_RFLAGS, "Rflags", RW(rflags),
         .rsvd = ~(uint64_t)HV_RFLAGS_MASK, .ones = HV_RFLAGS_FIXED),
     REGS(0x00030000, CPU_NB_REGS, "Xmm", RW(vector), .size = 16),
     REGS(0x00030010, 8, "FpMmx", RW(fp), .size = 16),
     REG(0x00030018, "FpControlStatus", RW(fp_control), .size = 16),
     REG(0x00030019, "XmmControlStatus", RW(xmm_control), .size = 16),
-    REG(0x00040000, "Cr0", .get = hv_get_field, .set = hv_set_cr0, AT(cr[0]),
-        .rsvd = ~(uint64_t)HV_CR0_MASK, .ones = CR0_ET_MASK),
+    REG(HV_X64_REGISTER_CR0, "Cr0", .get = hv_get_field, .set = hv_set_cr0,
+        AT(cr[0]), .rsvd = ~(uint64_t)HV_CR0_MASK, .ones = CR0_ET_MASK),
     ENV_FIELD(0x00040001, "Cr2", cr[2]),
-    ENV_FIELD(0x00040002, "Cr3", cr[3], .phys = true),
-    REG(0x00040003, "Cr4", .get = hv_get_field, .set = hv_set_cr4, AT(cr[4])),
+    ENV_FIELD(HV_X64_REGISTER_CR3, "Cr3", cr[3], .phys = true),
+    REG(HV_X64_REGISTER_CR4, "Cr4", .get = hv_get_field, .set = hv_set_cr4,
+        AT(cr[4])),
     REG(0x00040004, "Cr8", RW(cr8), .rsvd = ~(uint64_t)HV_CR8_MASK),
     REG(0x00040005, "Xfem", .get = hv_get_field, .set = hv_set_xfem,
         AT(xcr0), .ones = XSTATE_FP_MASK,
@@ -829,21 +831,22 @@ static const HvReg hv_regs[] = {
               .ones = DR6_FIXED_1),
     ENV_FIELD(0x00050005, "Dr7", dr[7], .rsvd = ~(uint64_t)HV_DR7_MASK,
               .ones = DR7_FIXED_1),
-    SEGMENTS(0x00060000, 4, "Segment", segs[R_ES]),
-    SEGMENTS(0x00060004, 2, "Segment", segs[R_FS], .canonical = true),
-    SEGMENTS(0x00060006, 1, "Ldtr", ldt, .canonical = true),
-    SEGMENTS(0x00060007, 1, "Tr", tr, .canonical = true),
-    TABLE(0x00070000, "Idtr", idt),
-    TABLE(0x00070001, "Gdtr", gdt),
+    SEGMENTS(HV_X64_REGISTER_ES, 4, "Segment", segs[R_ES]),
+    SEGMENTS(HV_X64_REGISTER_FS, 2, "Segment", segs[R_FS], .canonical = true),
+    SEGMENTS(HV_X64_REGISTER_LDTR, 1, "Ldtr", ldt, .canonical = true),
+    SEGMENTS(HV_X64_REGISTER_TR, 1, "Tr", tr, .canonical = true),
+    TABLE(HV_X64_REGISTER_IDTR, "Idtr", idt),
+    TABLE(HV_X64_REGISTER_GDTR, "Gdtr", gdt),
     REG(0x00080000, "Tsc", RO(tsc)),
-    REG(0x00080001, "Efer", .get = hv_get_field, .set = hv_set_efer, AT(efer),
-        .rsvd = MSR_EFER_RESERVED),
+    REG(HV_X64_REGISTER_EFER, "Efer", .get = hv_get_field, .set = hv_set_efer,
+        AT(efer), .rsvd = MSR_EFER_RESERVED),
 #ifdef TARGET_X86_64
     ENV_FIELD(0x00080002, "KernelGsBase", kernelgsbase, .canonical = true),
 #endif
     REG(0x00080003, "ApicBase", RW(apic_base), .phys = true,
         .rsvd = MSR_IA32_APICBASE_RESERVED),
-    REG(0x00080004, "Pat", .get = hv_get_field, .set = hv_set_pat, AT(pat)),
+    REG(HV_X64_REGISTER_PAT, "Pat", .get = hv_get_field, .set = hv_set_pat,
+        AT(pat)),
     ENV_FIELD(0x00080005, "SysenterCs", sysenter_cs),
     ENV_FIELD(0x00080006, "SysenterEip", sysenter_eip, .canonical = true),
     ENV_FIELD(0x00080007, "SysenterEsp", sysenter_esp, .canonical = true),
