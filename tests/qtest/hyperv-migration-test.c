@@ -687,8 +687,8 @@ static void test_protections(const void *data)
     qhv_vtl(f.s, 0, 1);
     qhv_set_guest_os_id(f.s);
     /* to read and to write, unless said otherwise */
-    g_assert_cmphex(qhv_set_vp_reg(f.s, 0, REG_VSM_PARTITION_CONFIG, 7), ==,
-                    ST_SUCCESS);
+    g_assert_cmphex(qhv_set_vp_reg(f.s, 0, QHV_SELF, REG_VSM_PARTITION_CONFIG,
+                                   7, 0), ==, ST_SUCCESS);
     for (i = 0; i < ARRAY_SIZE(base); i++) {
         for (j = 0; j < ARRAY_SIZE(masks); j++) {
             qhv_protect(f.s, 0, base[i] + j * QHV_PAGE, masks[j]);

@@ -60,6 +60,11 @@ static uint16_t modify_one(QTestState *s, Header h, uint64_t gpa)
     return modify(s, h, 0, 1, &page, NULL);
 }
 
+static uint16_t config(QTestState *s, uint64_t val)
+{
+    return qhv_set_vp_reg(s, 0, QHV_SELF, REG_VSM_PARTITION_CONFIG, val, 0);
+}
+
 /* In VTL 1, which has enabled nothing yet */
 static QTestState *start_vtl1(const char *extra)
 {
@@ -76,8 +81,7 @@ static QTestState *start(const char *extra)
 {
     QTestState *s = start_vtl1(extra);
 
-    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
-                            CONFIG_ENABLE | CONFIG_DEFAULT(ALL)), ==,
+    g_assert_cmphex(config(s, CONFIG_ENABLE | CONFIG_DEFAULT(ALL)), ==,
                     ST_SUCCESS);
     return s;
 }
@@ -92,15 +96,13 @@ static void test_enable(void)
     /* The default has to include reading and writing, and be of a valid form */
     for (i = 0; i < 16; i++) {
         if ((i & (R | W)) != (R | W)) {
-            g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
-                                    CONFIG_ENABLE | CONFIG_DEFAULT(i)), ==,
+            g_assert_cmphex(config(s, CONFIG_ENABLE | CONFIG_DEFAULT(i)), ==,
                             ST_INVALID_REGISTER_VALUE);
         }
     }
     g_assert_cmphex(modify_one(s, all, SECRET), ==, ST_ACCESS_DENIED);
     g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, ALL);
-    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
-                            CONFIG_ENABLE | CONFIG_DEFAULT(R | W)), ==,
+    g_assert_cmphex(config(s, CONFIG_ENABLE | CONFIG_DEFAULT(R | W)), ==,
                     ST_SUCCESS);
     g_assert_cmphex(qhv_allowed(s, 0, SECRET), ==, R | W);
     g_assert_cmphex(modify_one(s, all, SECRET), ==, ST_SUCCESS);
@@ -108,11 +110,9 @@ static void test_enable(void)
     g_assert_cmphex(qhv_allowed(s, 0, SECRET + QHV_PAGE), ==, R | W);
 
     /* It stays as it is */
-    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
-                            CONFIG_DEFAULT(R | W)), ==,
+    g_assert_cmphex(config(s, CONFIG_DEFAULT(R | W)), ==,
                     ST_INVALID_REGISTER_VALUE);
-    g_assert_cmphex(qhv_set_vp_reg(s, 0, REG_VSM_PARTITION_CONFIG,
-                            CONFIG_ENABLE | CONFIG_DEFAULT(ALL)), ==,
+    g_assert_cmphex(config(s, CONFIG_ENABLE | CONFIG_DEFAULT(ALL)), ==,
                     ST_INVALID_REGISTER_VALUE);
     g_assert_cmphex(qhv_allowed(s, 0, SECRET + QHV_PAGE), ==, R | W);
     qtest_quit(s);

@@ -13,7 +13,6 @@
 #include "libqos/hyperv.h"
 
 #define CPUS            3
-#define SELF            0xfffffffe
 
 #define REG_ACTIVITY    0x00000004
 #define REG_PENDING     0x00010002
@@ -147,23 +146,11 @@ static uint16_t get(QTestState *s, unsigned vp, uint32_t target, uint32_t name,
     return status;
 }
 
-static uint16_t set(QTestState *s, unsigned vp, uint32_t target, uint32_t name,
-                    uint64_t low, uint64_t high)
-{
-    uint64_t in[] = {
-        UINT64_MAX, cpu_to_le64(target), cpu_to_le64(name), 0,
-        cpu_to_le64(low), cpu_to_le64(high),
-    };
-
-    return qhv_hcall_mem(s, vp, HC_SET_VP_REGISTERS | HC_REPS(1), in,
-                         sizeof(in), NULL);
-}
-
 /* Every register, the caller's own and another VP's */
 static void test_walk(const void *data)
 {
     uint32_t target = GPOINTER_TO_UINT(data);
-    uint32_t vp = target == SELF ? 1 : target;
+    uint32_t vp = target == QHV_SELF ? 1 : target;
     QTestState *s = start();
     uint64_t low, high, low2, high2;
     unsigned i, n;
@@ -180,19 +167,20 @@ static void test_walk(const void *data)
                 continue;
             }
             if (r->kind == RO) {
-                g_assert_cmphex(set(s, 1, target, name, low, high), ==,
-                                ST_INVALID_PARAMETER);
+                g_assert_cmphex(qhv_set_vp_reg(s, 1, target, name, low, high),
+                                ==, ST_INVALID_PARAMETER);
                 continue;
             }
             if (r->kind == RW) {
                 low = r->low;
                 high = r->high;
             }
-            g_assert_cmphex(set(s, 1, target, name, low, high), ==, ST_SUCCESS);
+            g_assert_cmphex(qhv_set_vp_reg(s, 1, target, name, low, high), ==,
+                            ST_SUCCESS);
             g_assert_cmphex(get(s, 1, target, name, &low2, &high2), ==,
                             ST_SUCCESS);
             /* The tests' commands put back some of what the VP itself changes */
-            if (target != SELF) {
+            if (target != QHV_SELF) {
                 g_assert_cmphex(low2, ==, low);
                 g_assert_cmphex(high2, ==, high);
             }
@@ -242,15 +230,15 @@ static void test_absent(void)
                 continue;
             }
             g_test_message("register 0x%x", beside[n]);
-            g_assert_cmphex(get(s, 0, SELF, beside[n], &low, &high), ==,
+            g_assert_cmphex(get(s, 0, QHV_SELF, beside[n], &low, &high), ==,
                             ST_INVALID_PARAMETER);
-            g_assert_cmphex(set(s, 0, SELF, beside[n], 0, 0), ==,
-                            ST_INVALID_PARAMETER);
+            g_assert_cmphex(qhv_set_vp_reg(s, 0, QHV_SELF, beside[n], 0, 0),
+                            ==, ST_INVALID_PARAMETER);
         }
     }
     for (name = 0x31; name < 0x110000; name += 0x1f1) {
         if (!reg_of(name)) {
-            g_assert_cmphex(get(s, 0, SELF, name, &low, &high), ==,
+            g_assert_cmphex(get(s, 0, QHV_SELF, name, &low, &high), ==,
                             ST_INVALID_PARAMETER);
         }
     }
@@ -288,8 +276,8 @@ static void test_fuzz(void)
         if (g_rand_boolean(rand)) {
             v[1] = 0;
         }
-        set(s, vp, target, name, v[0], v[1]);
-        get(s, target, SELF, name, &low, &high);
+        qhv_set_vp_reg(s, vp, target, name, v[0], v[1]);
+        get(s, target, QHV_SELF, name, &low, &high);
         qhv_set_guest_os_id(s);
     }
     qtest_quit(s);
@@ -378,8 +366,8 @@ static void test_xfem(void)
         g_assert_cmphex(get(s, 1, 2, REG_XFEM, &low, &high), ==, ST_SUCCESS);
         g_assert_cmphex(low, ==, last);
         g_assert_cmphex(high, ==, 0);
-        g_assert_cmphex(set(s, 1, 2, REG_XFEM, xfem[i].value, 0), ==,
-                        xfem[i].status);
+        g_assert_cmphex(qhv_set_vp_reg(s, 1, 2, REG_XFEM, xfem[i].value, 0),
+                        ==, xfem[i].status);
         if (xfem[i].status == ST_SUCCESS) {
             last = xfem[i].value;
         }
@@ -425,13 +413,14 @@ static void test_events(void)
             for (error = 0; error < 2; error++) {
                 uint64_t event = vector << 16 | error << 4 | type << 1 | 1;
 
-                g_assert_cmphex(set(s, 1, 2, REG_PENDING, event, 0), ==,
-                                event_exists(type, vector, error) ?
+                g_assert_cmphex(qhv_set_vp_reg(s, 1, 2, REG_PENDING, event, 0),
+                                ==, event_exists(type, vector, error) ?
                                 ST_SUCCESS : ST_INVALID_REGISTER_VALUE);
             }
         }
     }
-    g_assert_cmphex(set(s, 1, 2, REG_PENDING, 0, 0), ==, ST_SUCCESS);
+    g_assert_cmphex(qhv_set_vp_reg(s, 1, 2, REG_PENDING, 0, 0), ==,
+                    ST_SUCCESS);
     qtest_quit(s);
 }
 
@@ -439,7 +428,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qhv_add_row("regs/walk", "self", "VM-030,VM-032,VM-033,VM-035",
-                GUINT_TO_POINTER(SELF), test_walk);
+                GUINT_TO_POINTER(QHV_SELF), test_walk);
     qhv_add_row("regs/walk", "other", "VM-030,VM-032,VM-033,VM-035",
                 GUINT_TO_POINTER(2), test_walk);
     qhv_add("regs/xfem", "VM-030", test_xfem);

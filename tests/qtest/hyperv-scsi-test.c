@@ -475,6 +475,15 @@ static void test_full_ring(void)
 
 #define UNDER_WAY 8
 
+/* Opens the channel again, in which there is nothing of what was before. */
+static void reopen(Fixture *f, QVmbusOffer *offer)
+{
+    f->c = qvmbus_open(offer, 4, 4, 0);
+    g_assert_null(qvmbus_try_recv(f->c));
+    initialize(f, HV_STOR_VERSION_WIN10);
+    attend(f);
+}
+
 static void send_reads(Fixture *f)
 {
     HvStorPacket p = read10(0, 1);
@@ -515,10 +524,7 @@ static void test_close(const void *opaque)
         send_reads(&f);
         offer = f.c->offer;
         qvmbus_close(f.c);
-        f.c = qvmbus_open(offer, 4, 4, 0);
-        g_assert_null(qvmbus_try_recv(f.c));
-        initialize(&f, HV_STOR_VERSION_WIN10);
-        attend(&f);
+        reopen(&f, offer);
     }
     stop(&f);
 }
@@ -705,10 +711,7 @@ static void test_rings_gone(const void *opaque)
     qvmbus_sync(f.b);
     qvmbus_close(f.c);
 
-    f.c = qvmbus_open(offer, 4, 4, 0);
-    g_assert_null(qvmbus_try_recv(f.c));
-    initialize(&f, HV_STOR_VERSION_WIN10);
-    attend(&f);
+    reopen(&f, offer);
     stop(&f);
 }
 

@@ -226,15 +226,14 @@ void qhv_vtl(QTestState *s, unsigned vp, unsigned vtl)
     g_strfreev(qtest_command(s, "hv_vtl %u %u", vp, vtl));
 }
 
-uint16_t qhv_set_vp_reg(QTestState *s, unsigned vp, uint32_t name,
-                        uint64_t val)
+uint16_t qhv_set_vp_reg(QTestState *s, unsigned vp, uint32_t target,
+                        uint32_t name, uint64_t low, uint64_t high)
 {
-    uint8_t in[48] = {};
+    uint64_t in[] = {
+        UINT64_MAX, cpu_to_le64(target), cpu_to_le64(name), 0,
+        cpu_to_le64(low), cpu_to_le64(high),
+    };
 
-    stq_le_p(in, UINT64_MAX);
-    stl_le_p(in + 8, 0xfffffffe);
-    stl_le_p(in + 16, name);
-    stq_le_p(in + 32, val);
     return qhv_hcall_mem(s, vp, HC_SET_VP_REGISTERS | HC_REPS(1), in,
                          sizeof(in), NULL);
 }

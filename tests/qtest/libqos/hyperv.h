@@ -129,6 +129,8 @@
 
 #define REG_VSM_PARTITION_CONFIG    0x000d0007
 
+#define QHV_SELF                    0xfffffffe
+
 #define MESSAGE_TIMER               0x80000010
 #define MESSAGE_PENDING             1
 
@@ -246,12 +248,13 @@ void qhv_enable_vtl1(QTestState *s, unsigned vp);
 void qhv_vtl(QTestState *s, unsigned vp, unsigned vtl);
 
 /**
- * qhv_set_vp_reg: set one of its own registers by HvCallSetVpRegisters
+ * qhv_set_vp_reg: set a register of VP @target, or QHV_SELF, by
+ * HvCallSetVpRegisters
  *
  * Returns: the status
  */
-uint16_t qhv_set_vp_reg(QTestState *s, unsigned vp, uint32_t name,
-                        uint64_t val);
+uint16_t qhv_set_vp_reg(QTestState *s, unsigned vp, uint32_t target,
+                        uint32_t name, uint64_t low, uint64_t high);
 
 /**
  * qhv_protect: set the protection of a page.  The VP runs in VTL 1.
