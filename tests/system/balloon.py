@@ -34,15 +34,10 @@ def devices(v):
     return int(v.out(f'ls {DEVICES} | wc -l'))
 
 
-def remove(v, name):
-    v.qmp('device_del', id=name)
-    v.event('DEVICE_DELETED', lambda data: data.get('device') == name)
-
-
 def hotplug(v):
     with tap.case('Linux lets go of the device'):
         v.out(f'until [ -e {DEVICES}/*/driver ]; do sleep 1; done')
-        remove(v, 'balloon')
+        v.unplug('balloon')
         assert devices(v) == 0, devices(v)
     with tap.case('and takes another one, again and again'):
         for i in range(3):
@@ -50,12 +45,12 @@ def hotplug(v):
             v.out(f'until [ -e {DEVICES}/*/driver ]; do sleep 1; done')
             driver = v.out(f'readlink {DEVICES}/*/driver')
             assert driver.endswith('/hv_balloon'), driver
-            remove(v, f'hvb{i}')
+            v.unplug(f'hvb{i}')
             assert devices(v) == 0, devices(v)
     with tap.case('a device for which there is no driver comes and goes'):
         v.qmp('device_add', driver='vmbus-testdev', id='test')
         v.out(f'until [ -e {DEVICES}/*/class_id ]; do sleep 1; done')
-        remove(v, 'test')
+        v.unplug('test')
         assert devices(v) == 0, devices(v)
 
 

@@ -97,9 +97,7 @@ def unplug():
                         for how in ('if=/dev/sda of=/dev/null iflag=direct',
                                     'if=/dev/zero of=/dev/sda oflag=direct'):
                             v.out(f'(dd bs=64k {how} 2> /dev/null &)')
-                    v.qmp('device_del', id='scsi')
-                    v.event('DEVICE_DELETED',
-                            lambda d: d.get('device') == 'scsi')
+                    v.unplug('scsi')
                     v.out('while [ -b /dev/sda ]; do sleep 0.1; done')
                     v.qmp('device_add', driver='hv-scsi', id='scsi')
                     v.qmp('device_add', driver='scsi-hd', bus='scsi.0',

@@ -10,6 +10,7 @@ import tempfile
 
 import tap
 import vm
+from disk import scsi
 
 CHECKS = 'hypervisor', 'clocksource', 'vmbus', 'balloon', 'disk', 'network'
 MIB = 1 << 20
@@ -30,10 +31,8 @@ def disk(folder, kernel):
                             f' head -c {len(data)} > /tmp/{name}')
             start += -(-len(data) // MIB)
         out.truncate(start * MIB)
-    args = ('-device', 'hv-scsi,id=scsi', '-blockdev',
-            f'raw,node-name=disk,file.driver=file,file.filename={path}',
-            '-device', 'scsi-hd,bus=scsi.0,drive=disk',
-            '-netdev', 'user,id=net', '-device', 'hv-net,netdev=net')
+    args = (*scsi(path), '-netdev', 'user,id=net',
+            '-device', 'hv-net,netdev=net')
     return args, ' && '.join(commands)
 
 

@@ -138,8 +138,7 @@ def unplug(kernel, url):
             with tap.case(f'{kernel}: unplugged {what}, and plugged again'):
                 if what != 'idle':
                     v.out(f'(wget -q -O /dev/null {url} &)')
-                v.qmp('device_del', id='nic')
-                v.event('DEVICE_DELETED', lambda d: d.get('device') == 'nic')
+                v.unplug('nic')
                 until(v, '! ls /sys/class/net | grep -v lo')
                 v.qmp('device_add', driver='hv-net', netdev='net', id='nic')
                 dhcp(v)
@@ -165,8 +164,7 @@ def scaling(kernel, url):
                            'interrupts').split()
             assert len(counts) == 4 and '0' not in counts, counts
         with tap.case(f'{kernel}, 4 CPUs: unplugged, and plugged again'):
-            v.qmp('device_del', id='nic')
-            v.event('DEVICE_DELETED', lambda d: d.get('device') == 'nic')
+            v.unplug('nic')
             v.qmp('device_add', driver='hv-net', netdev='net', id='nic')
             dhcp(v)
             download(v, url)

@@ -276,6 +276,11 @@ class VM:
             if 'event' in msg:
                 self.events.append(msg)
 
+    def unplug(self, name):
+        """Unplugs a device, and waits until the guest has let go of it."""
+        self.qmp('device_del', id=name)
+        self.event('DEVICE_DELETED', lambda data: data.get('device') == name)
+
     def migrated(self):
         """Waits for a migration out of this QEMU to end well."""
         while True:
