@@ -222,8 +222,10 @@ typedef struct HvVtlContext HvVtlContext;
  *        held.
  * @vectors_pending: there are vectors to be asserted when @lock is released
  * @assert_queued: the VP's own thread will do so
- * @active_vtl: the trust level that runs.  Changed by the VP's own thread,
- *              with the big QEMU lock held.
+ * @active_vtl: the trust level that runs.  Changed by the VP's own thread, or
+ *              as in HvPortOps.run_on_vp
+ * @pic_raised: the PIC has raised an interrupt since VTL 0 was last switched to
+ *              with the big QEMU lock held, which protects it
  * @regs_vtl: the one whose private registers the CPU's state has at the
  *            moment: @active_vtl, unless a hypercall looks at those of another
  * @enabled_vtls: bitmap; changed with the big QEMU lock held
@@ -247,6 +249,7 @@ struct HvVp {
     unsigned active_vtl;
     unsigned regs_vtl;
     uint16_t enabled_vtls;
+    bool pic_raised;
     HvVtlContext *context[HV_NUM_VTLS];
     bool regs_written;
     unsigned insn_len;

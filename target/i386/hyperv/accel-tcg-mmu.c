@@ -2,6 +2,7 @@
  * Hyper-V guest interface: VTL protections (TLFS 15.9) on TCG
  *
  * They are looked at when a TLB entry is made, and are part of it from then on.
+ * The entries of different trust levels have different MMU indexes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,7 +41,7 @@ bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
     if (likely(mask == HV_MAP_GPA_ALL)) {
         return true;
     }
-    switch (mmu_idx) {
+    switch (mmu_idx & ~MMU_VTL1_IDX) {
     case MMU_PHYS_IDX:
         *prot &= hv_mask_to_prot(vp, mask, mmu_idx);
         if (probe) {
@@ -60,8 +61,8 @@ bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
         return true;
     }
     vp->denied.set = true;
-    vp->denied.page_walk = mmu_idx == MMU_PHYS_IDX ||
-                           mmu_idx == MMU_NESTED_IDX;
+    vp->denied.page_walk = is_mmu_index_phys(mmu_idx) ||
+                           is_mmu_index_nested(mmu_idx);
     vp->denied.access = access_type == MMU_DATA_LOAD ?
                             HV_INTERCEPT_ACCESS_READ :
                         access_type == MMU_DATA_STORE ?
@@ -88,8 +89,8 @@ void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
         return;
     }
     vp->denied.set = false;
-    vp->denied.gva_valid = mmu_idx != MMU_PHYS_IDX &&
-                           mmu_idx != MMU_NESTED_IDX;
+    vp->denied.gva_valid = !is_mmu_index_phys(mmu_idx) &&
+                           !is_mmu_index_nested(mmu_idx);
     vp->denied.gva = vp->denied.gva_valid ? addr : 0;
     cpu_restore_state(cs, ra);
     if (!hv_intercept_memory(vp, &vp->denied)) {

@@ -326,11 +326,16 @@ static void hv_tcg_regs_changed(HvVp *vp)
 
 static void hv_tcg_vtl_changed(HvVp *vp, bool running)
 {
+    CPUState *cs = vp->cs;
+    CPUX86State *env = cpu_env(cs);
+
     if (running) {
-        hv_tcg_mask_flags(cpu_env(vp->cs));
+        hv_tcg_mask_flags(env);
     }
-    hv_tcg_load_dr7(vp->cs);
-    tlb_flush(vp->cs);
+    if ((env->dr[7] & (DR7_GLOBAL_BP_MASK | DR7_LOCAL_BP_MASK)) ||
+        !QTAILQ_EMPTY(&cs->breakpoints) || !QTAILQ_EMPTY(&cs->watchpoints)) {
+        hv_tcg_load_dr7(cs);
+    }
 }
 
 bool hv_tcg_poll(X86CPU *cpu)
@@ -360,25 +365,45 @@ const HvPortOps hv_port_tcg = {
     .vtl_reset = hv_tcg_vtl_reset,
 };
 
+static void hv_tcg_skip_insn(CPUX86State *env, int next_eip_addend)
+{
+    env->eip += next_eip_addend;
+    if (!(env->hflags & HF_CS64_MASK)) {
+        env->eip = (uint32_t)env->eip;
+    }
+}
+
 /*
  * What the translator does behind an instruction
- * @hflags: what they were in front of it
+ * @flags: of the translated block that the instruction is in
  */
 static G_NORETURN void hv_tcg_complete(CPUX86State *env, int next_eip_addend,
-                                       uint32_t hflags)
+                                       uint32_t flags)
 {
     bool moved = env_archcpu(env)->hv_vp->rip_changed;
 
-    env->hflags &= ~(hflags & HF_INHIBIT_IRQ_MASK);
+    env->hflags &= ~(flags & HF_INHIBIT_IRQ_MASK);
     hv_tcg_mask_flags(env);
     if (!moved) {
-        env->eip += next_eip_addend;
+        hv_tcg_skip_insn(env, next_eip_addend);
         env->exception_next_eip += next_eip_addend;
-        if (hflags & HF_TF_MASK) {
+        if (flags & HF_TF_MASK) {
             helper_single_step(env);
         }
     }
     cpu_loop_exit(env_cpu(env));
+}
+
+/*
+ * May another trust level run right behind the translated block, which ends
+ * here?
+ * @flags: of the block
+ */
+static bool hv_tcg_may_go_on(CPUState *cs, uint32_t flags)
+{
+    return !(flags & (HF_INHIBIT_IRQ_MASK | HF_TF_MASK | HF_RF_MASK)) &&
+           !cs->halted && cs->exception_index < 0 &&
+           !qatomic_read(&cs->interrupt_request);
 }
 
 void hv_tcg_run_vtl(CPUX86State *env)
@@ -392,14 +417,15 @@ void hv_tcg_run_vtl(CPUX86State *env)
 }
 
 /*
- * VMCALL and VMMCALL.  EIP is that of the instruction; the translator ends
- * the block behind it, so that an interrupt sent to itself is taken at once.
+ * VMCALL and VMMCALL.  EIP is that of the instruction when it begins, and of
+ * the next one when it ends; the translator ends the block behind it, so that an
+ * interrupt sent to itself is taken at once.
  */
 void helper_hypercall(CPUX86State *env, int next_eip_addend)
 {
     X86CPU *cpu = env_archcpu(env);
     HvVp *vp = cpu->hv_vp;
-    uint32_t hflags;
+    uint32_t flags;
 
     if (!vp || (env->hflags & HF_GUEST_MASK)) {
         raise_exception(env, EXCP06_ILLOP);
@@ -408,22 +434,27 @@ void helper_hypercall(CPUX86State *env, int next_eip_addend)
     vp->rip_changed = false;
     vp->vtl_switched = false;
     vp->insn_len = next_eip_addend;
-    hflags = env->hflags;
+    flags = env->hflags | (env->eflags & (TF_MASK | RF_MASK));
     if (!hv_hypercall(cpu)) {
         raise_exception(env, EXCP06_ILLOP);
     }
     if (vp->vtl_switched) {
+        if (likely(hv_tcg_may_go_on(env_cpu(env), flags))) {
+            return;
+        }
         hv_tcg_run_vtl(env);
     }
     if (vp->must_leave) {
-        hv_tcg_complete(env, next_eip_addend, hflags);
+        hv_tcg_complete(env, next_eip_addend, flags);
     }
+    hv_tcg_skip_insn(env, next_eip_addend);
 }
 
 static bool hv_tcg_read_l2(X86CPU *cpu, uint64_t gpa, void *buf, unsigned size)
 {
     CPUX86State *env = &cpu->env;
-    int mmu_idx = env->hflags2 & HF2_NPT_MASK ? MMU_NESTED_IDX : MMU_PHYS_IDX;
+    int mmu_idx = x86_mmu_index_vtl(env, env->hflags2 & HF2_NPT_MASK ?
+                                         MMU_NESTED_IDX : MMU_PHYS_IDX);
     unsigned i;
 
     /* A page that is not there is the business of the L1 hypervisor */
@@ -437,7 +468,7 @@ static bool hv_tcg_read_l2(X86CPU *cpu, uint64_t gpa, void *buf, unsigned size)
  * A nested guest flushes its TLB: done here rather than by its hypervisor, if
  * that one has asked for it in the VP assist page and in the VMCB (TLFS 16.8).
  */
-bool hv_tcg_nested_hypercall(CPUX86State *env)
+bool hv_tcg_nested_hypercall(CPUX86State *env, int next_eip_addend)
 {
     X86CPU *cpu = env_archcpu(env);
     CPUState *cs = env_cpu(env);
@@ -462,10 +493,11 @@ bool hv_tcg_nested_hypercall(CPUX86State *env)
     lock_count = x86_ldq_phys(cs, env->vm_vmcb + HV_VMCB_PARTITION_ASSIST_PAGE);
     if (x86_ldl_phys(cs, lock_count + HV_PARTITION_ASSIST_TLB_LOCK_COUNT)) {
         /* Its hypervisor holds the lock and wants to know, behind the call */
-        env->eip += 3;
+        hv_tcg_skip_insn(env, next_eip_addend);
         cpu_vmexit(env, HV_SVM_EXITCODE_ENL,
                    HV_SVM_ENL_EXITCODE_TRAP_AFTER_FLUSH, 0);
     }
+    hv_tcg_skip_insn(env, next_eip_addend);
     return true;
 }
 

@@ -43,9 +43,15 @@ static int hv_apic_highest(const uint32_t *reg)
     return -1;
 }
 
-static bool hv_apic_any(const uint32_t *reg)
+bool hv_apic_any(const uint32_t *reg)
 {
-    return hv_apic_highest(reg) >= 0;
+    uint32_t any = 0;
+    unsigned i;
+
+    for (i = 0; i < 8; i++) {
+        any |= qatomic_read(&reg[i]);
+    }
+    return any;
 }
 
 static void hv_apic_clear(uint32_t *reg, int vector)
@@ -203,11 +209,19 @@ DeviceState *hv_apic_vtl0(X86CPU *cpu)
     return cpu->hv_vp ? hv_vtl_apic(cpu->hv_vp, 0) : cpu->apic_state;
 }
 
+/* To be read when the interrupt is there for the VP to see */
+static unsigned hv_apic_active_vtl(HvVp *vp)
+{
+    /* Pairs with hv_vtl_switched() */
+    smp_mb();
+    return qatomic_read(&vp->active_vtl);
+}
+
 bool hv_apic_inactive(APICCommonState *s)
 {
     HvVp *vp = s->cpu->hv_vp;
 
-    if (likely(!vp || s->vtl == vp->active_vtl)) {
+    if (likely(!vp) || s->vtl == hv_apic_active_vtl(vp)) {
         return false;
     }
     cpu_interrupt(vp->cs, CPU_INTERRUPT_POLL);
@@ -225,8 +239,15 @@ bool hv_apic_interrupt(APICCommonState *s, int mask)
         return s->vtl || vp->enabled_vtls != 1 ||
                hv_vsm_startup_denied(vp->partition, 0);
     }
+    if (s->vtl) {
+        return true;
+    }
+    if (!(mask & CPU_INTERRUPT_HARD)) {
+        return false;
+    }
     /* An interrupt of the PIC waits there */
-    return s->vtl || ((mask & CPU_INTERRUPT_HARD) && vp->active_vtl);
+    qatomic_set(&vp->pic_raised, true);
+    return hv_apic_active_vtl(vp);
 }
 
 int hv_blocked_interrupts(X86CPU *cpu)

@@ -22,10 +22,11 @@ void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra);
 /**
  * hv_tcg_nested_hypercall: execute a VMMCALL of a nested guest, if it is one
  * that the nested guest's hypervisor leaves to us
+ * @next_eip_addend: its length
  *
  * Returns: false if it is not
  */
-bool hv_tcg_nested_hypercall(CPUX86State *env);
+bool hv_tcg_nested_hypercall(CPUX86State *env, int next_eip_addend);
 
 /**
  * hv_tcg_access: take away from @prot, what is allowed to do to the page at

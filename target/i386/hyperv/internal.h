@@ -247,6 +247,13 @@ static inline bool hv_canonical(CPUX86State *env, uint64_t addr)
     return sext == 0 || sext == -1;
 }
 
+/* apic.c */
+
+/**
+ * hv_apic_any: is any bit set in IRR, ISR or TMR?  Context: any.
+ */
+bool hv_apic_any(const uint32_t *reg);
+
 /* vtl.c */
 
 /* HV_VP_VTL_CONTROL.EntryReason (TLFS 15.12) */
@@ -324,6 +331,12 @@ void hv_vtl_start(HvVp *vp, unsigned vtl);
  * hv_vtl_reset: HvPortOps.vtl_reset
  */
 void hv_vtl_reset(HvVp *vp);
+
+/**
+ * hv_vtl_loaded: the CPU's state or the VP's active_vtl is that of a migration
+ * stream; to be called for the last of them
+ */
+void hv_vtl_loaded(HvVp *vp);
 
 /**
  * hv_vtl_realize: make the contexts and APICs of a VP's trust levels

@@ -269,6 +269,7 @@ bool hv_cpu_post_load(X86CPU *cpu)
     p = vp->partition;
     vtl = &vp->vtl[0];
 
+    hv_vtl_loaded(vp);
     p->tsc_khz = env->tsc_khz;
     if (hv_tsc(cpu, &tsc)) {
         hv_load_tsc(cpu, env->tsc - tsc);

@@ -91,6 +91,12 @@ static void hv_context_save(HvVp *vp, HvVtlContext *c)
     c->idle = vp->idle;
 }
 
+/* What MMU indexes and translated blocks go by; see docs/internals.rst */
+static void hv_vtl_mark(CPUX86State *env, unsigned vtl)
+{
+    env->hflags = deposit32(env->hflags, HF_VTL1_SHIFT, 1, !!vtl);
+}
+
 static void hv_context_load(HvVp *vp, const HvVtlContext *c)
 {
     X86CPU *cpu = X86_CPU(vp->cs);
@@ -98,6 +104,7 @@ static void hv_context_load(HvVp *vp, const HvVtlContext *c)
 
 #define HV_FIELD_LOAD(F) memcpy(&env->F, &c->F, sizeof(c->F));
     HV_PRIVATE_FIELDS(HV_FIELD_LOAD)
+    hv_vtl_mark(env, c->apic->vtl);
     env->regs[R_ESP] = c->rsp;
     env->eflags = c->rflags;
     env->df = c->rflags & DF_MASK ? -1 : 1;
@@ -144,12 +151,40 @@ static void hv_vtl_update_interrupts(HvVp *vp)
 
     cpu_reset_interrupt(vp->cs, CPU_INTERRUPT_HARD);
     apic_poll_irq(apic);
-    if (!vp->active_vtl && isa_pic && apic_accept_pic_intr(apic) &&
-        pic_get_output(isa_pic)) {
-        apic_deliver_pic_intr(apic, 1);
+    if (!vp->active_vtl) {
+        vp->pic_raised = false;
+        if (isa_pic && apic_accept_pic_intr(apic) &&
+            pic_get_output(isa_pic)) {
+            apic_deliver_pic_intr(apic, 1);
+        }
     }
 }
 
+/*
+ * Does an interrupt wait, in any APIC or in front of them?  If none does, it
+ * makes no difference which of the APICs decides.
+ */
+static bool hv_vtl_interrupts_wait(HvVp *vp)
+{
+    unsigned vtl;
+
+    if (qatomic_read(&vp->cs->interrupt_request) ||
+        qatomic_read(&vp->pic_raised)) {
+        return true;
+    }
+    for (vtl = 0; vtl < vp->partition->nr_vtls; vtl++) {
+        if (hv_apic_any(vp->context[vtl]->apic->irr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Without the big QEMU lock, as long as there is no interrupt: who raises one
+ * holds it, and looks at active_vtl behind that.  To be followed by
+ * hv_vtl_switched(), when everything else is done.
+ */
 static void hv_vtl_switch(HvVp *vp, unsigned vtl)
 {
     bool running = !vp->cs->halted;
@@ -157,11 +192,22 @@ static void hv_vtl_switch(HvVp *vp, unsigned vtl)
     trace_hv_vtl_switch(vp->index, vp->active_vtl, vtl);
     hv_context_save(vp, vp->context[vp->active_vtl]);
     hv_context_load(vp, vp->context[vtl]);
-    vp->active_vtl = vtl;
     vp->regs_vtl = vtl;
     vp->vtl_switched = true;
+    qatomic_set(&vp->active_vtl, vtl);
     vp->partition->ops->vtl_changed(vp, running);
-    hv_vtl_update_interrupts(vp);
+}
+
+static void hv_vtl_switched(HvVp *vp)
+{
+    /* Pairs with hv_apic_active_vtl() */
+    smp_mb();
+    if (unlikely(hv_vtl_interrupts_wait(vp))) {
+        BQL_LOCK_GUARD();
+
+        hv_vtl_update_interrupts(vp);
+        hv_vtl_poll(vp);
+    }
 }
 
 /* Its HV_VP_VTL_CONTROL, or NULL if it has no VP assist page */
@@ -176,10 +222,16 @@ static void hv_vtl_raise(HvVp *vp, unsigned vtl, HvVtlEntry reason)
 {
     HvVtl *to = &vp->vtl[vtl];
     uint8_t *control = hv_vtl_control(to);
+    bool reset_vina = control && (to->vina & HV_VINA_AUTO_RESET) &&
+                      (control[HV_VTL_CONTROL_VINA] &
+                       HV_VTL_CONTROL_VINA_ASSERTED);
 
-    if (control) {
+    /* More often than not everything is there from last time */
+    if (control &&
+        (reset_vina ||
+         ldl_le_p(control + HV_VTL_CONTROL_ENTRY_REASON) != reason)) {
         stl_le_p(control + HV_VTL_CONTROL_ENTRY_REASON, reason);
-        if (to->vina & HV_VINA_AUTO_RESET) {
+        if (reset_vina) {
             control[HV_VTL_CONTROL_VINA] &= ~HV_VTL_CONTROL_VINA_ASSERTED;
         }
         hv_overlay_dirty(&to->vp_assist_page);
@@ -258,6 +310,7 @@ bool hv_vtl_poll(HvVp *vp)
     for (vtl = HV_NUM_VTLS - 1; vtl > vp->active_vtl; vtl--) {
         if (hv_vtl_wants_entry(vp, vtl)) {
             hv_vtl_raise(vp, vtl, HV_VTL_ENTRY_INTERRUPT);
+            hv_vtl_update_interrupts(vp);
             entered = true;
             break;
         }
@@ -269,13 +322,12 @@ bool hv_vtl_poll(HvVp *vp)
 bool hv_vtl_enter(X86CPU *cpu, unsigned vtl, HvVtlEntry reason)
 {
     HvVp *vp = cpu->hv_vp;
-    BQL_LOCK_GUARD();
 
     if (vtl <= vp->active_vtl || !hv_vtl_enabled(vp, vtl)) {
         return false;
     }
     hv_vtl_raise(vp, vtl, reason);
-    hv_vtl_poll(vp);
+    hv_vtl_switched(vp);
     return true;
 }
 
@@ -321,7 +373,6 @@ static void hv_vtl_restore_regs(HvVp *vp)
 bool hv_vtl_return(HvVp *vp, bool fast)
 {
     int vtl = hv_vtl_next(vp, -1);
-    BQL_LOCK_GUARD();
 
     if (vtl < 0) {
         return false;
@@ -331,7 +382,7 @@ bool hv_vtl_return(HvVp *vp, bool fast)
         hv_vtl_restore_regs(vp);
     }
     hv_vtl_switch(vp, vtl);
-    hv_vtl_poll(vp);
+    hv_vtl_switched(vp);
     return true;
 }
 
@@ -392,6 +443,7 @@ void hv_vtl_init_regs(HvVp *vp)
 
     if (vp->regs_vtl == vp->active_vtl) {
         do_cpu_init(X86_CPU(vp->cs));
+        hv_vtl_mark(cpu_env(vp->cs), vp->active_vtl);
         cpu_reset_interrupt(vp->cs, CPU_INTERRUPT_SIPI);
         return;
     }
@@ -427,6 +479,7 @@ void hv_vtl_start(HvVp *vp, unsigned vtl)
     }
     if (vtl > vp->active_vtl) {
         hv_vtl_switch(vp, vtl);
+        hv_vtl_switched(vp);
     }
 }
 
@@ -437,6 +490,7 @@ void hv_vtl_reset(HvVp *vp)
     X86_CPU(vp->cs)->apic_state = DEVICE(vp->context[0]->apic);
     vp->active_vtl = 0;
     vp->regs_vtl = 0;
+    hv_vtl_mark(cpu_env(vp->cs), 0);
     for (vtl = 1; vtl < vp->partition->nr_vtls; vtl++) {
         hv_vtl_disable(vp, vtl);
     }
@@ -537,6 +591,11 @@ static bool hv_vtls_needed(void *opaque)
     return vp->enabled_vtls != 1;
 }
 
+void hv_vtl_loaded(HvVp *vp)
+{
+    hv_vtl_mark(cpu_env(vp->cs), vp->active_vtl);
+}
+
 static int hv_vtls_post_load(void *opaque, int version_id)
 {
     HvVp *vp = opaque;
@@ -548,6 +607,7 @@ static int hv_vtls_post_load(void *opaque, int version_id)
     }
     vp->regs_vtl = vp->active_vtl;
     X86_CPU(vp->cs)->apic_state = DEVICE(vp->context[vp->active_vtl]->apic);
+    hv_vtl_loaded(vp);
     return 0;
 }
 
