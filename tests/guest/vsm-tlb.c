@@ -411,3 +411,91 @@ TEST(vsm_tlb_all_vps, "VS-017", .need = NEED, .min_cpus = 2)
     }
     CHECK(!mixed_up, "each has its own");
 }
+
+/* Locks */
+
+#define TLB_LOCKED      2
+
+static struct flush {
+    SHARED bool locked, begun, done;
+    bool by_return;
+    uint64_t status;
+} flush;
+
+static uint64_t flush_all(void)
+{
+    uint64_t *in = page_alloc();
+
+    in[1] = HV_FLUSH_ALL_VPS | HV_FLUSH_ALL_SPACES;
+    return hv_call(HVCALL_FLUSH_SPACE, in, NULL);
+}
+
+static void vtl0_flushes(void *unused)
+{
+    CHECK(WAIT_FOR(flush.locked), "VTL 1 of the other VP locks");
+    flush.begun = true;
+    flush.status = flush_all();
+    flush.done = true;
+}
+
+static void vtl1_locks(void *unused)
+{
+    vtl_set_reg(1, HV_REG_VSM_SECURE_CONFIG, TLB_LOCKED);
+    CHECK_EQ(flush_all(), HV_SUCCESS, "VTL 1's own flush");
+    flush.locked = true;
+    CHECK(WAIT_FOR(flush.begun), "VTL 0 of the other VP flushes");
+    for (int i = 0; i < 10000; i++) {
+        outb(0x80, 0);
+    }
+    CHECK(!flush.done, "it waits");
+    if (!flush.by_return) {
+        vtl_set_reg(1, HV_REG_VSM_SECURE_CONFIG, 0);
+        CHECK(WAIT_FOR(flush.done), "it goes on");
+    }
+}
+
+static void lock(bool by_return)
+{
+    secure_on(2);
+    flush = (struct flush) { .by_return = by_return };
+    on_cpu_start(cpus[1], vtl0_flushes, NULL);
+    in_vtl1(vtl1_locks, NULL);
+    CHECK(WAIT_FOR(flush.done), "it goes on");
+    on_cpu_wait(cpus[1]);
+    CHECK_EQ(flush.status, HV_SUCCESS, "flush");
+}
+
+TEST(vsm_tlb_lock, "FL-026", .need = { F_HYPERCALL, F_VSM,
+                                       F_HINT_REMOTE_FLUSH }, .min_cpus = 2)
+{
+    lock(false);
+}
+
+TEST(vsm_tlb_lock_return, "FL-026,VS-021",
+     .need = { F_HYPERCALL, F_VSM, F_HINT_REMOTE_FLUSH }, .min_cpus = 2)
+{
+    for (int i = 0; i < 3; i++) {
+        lock(true);
+    }
+}
+
+/* A lock of one's own is nothing to wait for, and gone after the return */
+static void vtl1_locks_itself(void *seen)
+{
+    *(uint64_t *)seen = vtl_get_reg(1, HV_REG_VSM_SECURE_CONFIG);
+    vtl_set_reg(1, HV_REG_VSM_SECURE_CONFIG, TLB_LOCKED);
+    CHECK_EQ(vtl_get_reg(1, HV_REG_VSM_SECURE_CONFIG), TLB_LOCKED, "locked");
+}
+
+TEST(vsm_tlb_lock_own, "VS-021", .need = { F_HYPERCALL, F_VSM,
+                                           F_HINT_REMOTE_FLUSH })
+{
+    uint64_t seen;
+
+    secure_on(1);
+    for (int i = 0; i < 2; i++) {
+        in_vtl1(vtl1_locks_itself, &seen);
+        CHECK_EQ(seen, 0, "no lock");
+        CHECK_EQ(flush_all(), HV_SUCCESS, "flush by VTL 0");
+    }
+}

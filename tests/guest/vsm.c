@@ -108,6 +108,15 @@ static uint64_t get_reg(uint32_t name)
     return r.low;
 }
 
+uint64_t vtl_get_reg(unsigned vtl, uint32_t name)
+{
+    struct hv_register r;
+
+    CHECK_EQ(get_reg_vtl(HV_VP_SELF, TARGET_VTL(vtl), name, &r), HV_SUCCESS,
+             "get of VTL %u's 0x%x", vtl, name);
+    return r.low;
+}
+
 void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v)
 {
     struct hv_register r = { .low = v };

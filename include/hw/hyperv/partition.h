@@ -286,12 +286,13 @@ struct HvVp {
 
     /*
      * Since the hypercall began: registers were written, RIP among them, or
-     * all VPs were stopped for it, or the trust level was switched; see
-     * accel-tcg.c
+     * all VPs were stopped for it, or the trust level was switched, or it was
+     * found that it has to wait; see accel-tcg.c
      */
     bool must_leave;
     bool rip_changed;
     bool vtl_switched;
+    bool hcall_again;
 
     /* HvRegisterPendingInterruption, while hv_vp_event_pending() */
     uint64_t pending_event;

@@ -323,6 +323,7 @@ struct hv_reference_tsc_page {
 
 /* HvRegisterVsmVpSecureConfigVtlX (TLFS 15.5) */
 #define HV_VSM_MBEC_ENABLED                     (1ull << 0)
+#define HV_VSM_TLB_LOCKED                       (1ull << 1)
 
 /* HvRegisterVsmPartitionStatus and VpStatus: where their fields begin */
 #define HV_VSM_PARTITION_MAXIMUM_VTL_SHIFT      16

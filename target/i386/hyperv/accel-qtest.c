@@ -15,11 +15,11 @@
  *   hv_rdtsc VP                         OK VALUE
  *   hv_hypercall VP MODE CONTROL INPUT OUTPUT [XMM...]
  *                                       OK RESULT INPUT OUTPUT CHANGED XMM...
- *                                       | OK UD
+ *                                       | OK UD | OK AGAIN
  *     MODE is 64 or 32 (kernel), svm (64, able to run guests of its own), real,
  *     vm86, user or compat (32-bit code in a 64-bit kernel); XMM are halves of
  *     registers, lower first; CHANGED is a mask of other registers that the
- *     call has changed
+ *     call has changed; AGAIN is a call that has to wait for another VP
  *   hv_rdapic VP REG                    OK VALUE
  *   hv_wrapic VP REG VALUE              OK
  *     REG is the offset of an APIC register divided by 16
@@ -197,7 +197,10 @@ static void hv_qtest_hypercall(HvQtestCommand *c)
         in = deposit64(env->regs[R_ECX], 32, 32, env->regs[R_EBX]);
         out = deposit64(env->regs[R_ESI], 32, 32, env->regs[R_EDI]);
     }
-    if (ok) {
+    if (c->cpu->hv_vp->hcall_again) {
+        c->cpu->hv_vp->hcall_again = false;
+        g_string_append(c->answer, " AGAIN");
+    } else if (ok) {
         g_string_append_printf(c->answer, " 0x%" PRIx64 " 0x%" PRIx64
                                " 0x%" PRIx64 " 0x%x", result, in, out,
                                changed);

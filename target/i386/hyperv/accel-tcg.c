@@ -416,6 +416,14 @@ void hv_tcg_run_vtl(CPUX86State *env)
     cpu_loop_exit(cs);
 }
 
+/* The hypercall waits for another VP, which gets a turn first */
+static G_NORETURN void hv_tcg_again(HvVp *vp)
+{
+    vp->hcall_again = false;
+    hv_tcg_spin_wait(vp->cs);
+    cpu_loop_exit_noexc(vp->cs);
+}
+
 /*
  * VMCALL and VMMCALL.  EIP is that of the instruction when it begins, and of
  * the next one when it ends; the translator ends the block behind it, so that an
@@ -443,6 +451,9 @@ void helper_hypercall(CPUX86State *env, int next_eip_addend)
             return;
         }
         hv_tcg_run_vtl(env);
+    }
+    if (vp->hcall_again) {
+        hv_tcg_again(vp);
     }
     if (vp->must_leave) {
         hv_tcg_complete(env, next_eip_addend, flags);
@@ -489,6 +500,9 @@ bool hv_tcg_nested_hypercall(CPUX86State *env, int next_eip_addend)
           HV_VMCB_ENL_NESTED_FLUSH_HYPERCALL) ||
         !hv_hypercall_l2(cpu, hv_tcg_read_l2)) {
         return false;
+    }
+    if (cpu->hv_vp->hcall_again) {
+        hv_tcg_again(cpu->hv_vp);
     }
     lock_count = x86_ldq_phys(cs, env->vm_vmcb + HV_VMCB_PARTITION_ASSIST_PAGE);
     if (x86_ldl_phys(cs, lock_count + HV_PARTITION_ASSIST_TLB_LOCK_COUNT)) {

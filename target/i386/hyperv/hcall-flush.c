@@ -11,6 +11,7 @@
 #include "qemu/bswap.h"
 #include "cpu.h"
 #include "internal.h"
+#include "trace.h"
 
 #define HV_FLUSH_SPACE_FLAGS \
     (HV_FLUSH_ALL_PROCESSORS | HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES | \
@@ -74,6 +75,11 @@ static void hv_flush(HvHypercall *hc, const unsigned long *vps,
     HvVp *vp = hc->vp;
     DECLARE_BITMAP(all, HV_VP_SET_VPS);
 
+    if (vp->partition->nr_vtls > 1 && hv_tlb_locked(vp)) {
+        trace_hv_tlb_locked(vp->index, vp->active_vtl);
+        hc->again = true;
+        return;
+    }
     if (hc->l2) {
         /* its VP indexes are not ours, nor are its addresses tagged */
         hv_vp_set_all(vp->partition, all);

@@ -331,6 +331,7 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
     hc.in = vp->hcall_in;
     hc.out = vp->hcall_out;
     hc.reps_done = 0;
+    hc.again = false;
     if (is64) {
         hc.control = env->regs[R_ECX];
         hc.in_gpa = env->regs[R_EDX];
@@ -364,6 +365,10 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
         vp->stats.hypercalls[row - hv_hypercalls]++;
         if (status == HV_STATUS_SUCCESS) {
             status = hv_hypercall_run(cpu, &hc, row, read_input);
+        }
+        if (hc.again) {
+            vp->hcall_again = true;
+            return true;
         }
     }
 

@@ -118,6 +118,8 @@ const HvMsr *hv_msr_find(HvPartition *p, uint32_t num);
  * @in, @in_size: the hypervisor's copy of header, variable header and list
  * @out: output, zeroed; its size is that of the row
  * @rep_start, @rep_count, @reps_done: element indexes from the list's start
+ * @again: set by a handler that has done nothing, because it has to wait for
+ *         another VP: the hypercall has no result, and is executed again
  */
 typedef struct HvHypercall {
     HvVp *vp;
@@ -126,6 +128,7 @@ typedef struct HvHypercall {
     uint64_t out_gpa;
     bool fast;
     bool l2;            /* a nested guest's, left to us by its hypervisor */
+    bool again;
     unsigned var_words;
     unsigned rep_count;
     unsigned rep_start;
@@ -390,6 +393,20 @@ bool hv_mbec_enabled(HvPartition *p, unsigned vtl);
  * @user: in user mode
  */
 uint8_t hv_execute_mask(HvVp *vp, bool user);
+
+/**
+ * hv_tlb_locked: does another VP hold a lock on TLBs of the trust level that
+ * @vp runs (TLFS 15.5)?  It must not flush any then.
+ *
+ * Context: thread of @vp.
+ */
+bool hv_tlb_locked(HvVp *vp);
+
+/**
+ * hv_tlb_unlock: release the locks of the trust level that @vp runs, which
+ * returns to a lower one.  Context: thread of @vp.
+ */
+void hv_tlb_unlock(HvVp *vp);
 
 /* intercept.c */
 

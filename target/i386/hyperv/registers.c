@@ -910,7 +910,8 @@ static const HvReg hv_regs[] = {
                   HV_VSM_ZERO_MEMORY_ON_RESET |
                   HV_VSM_DENY_LOWER_VTL_STARTUP)),
     REGS(HV_REGISTER_VSM_VP_SECURE_CONFIG_VTL0, HV_NUM_VTLS - 1,
-         "VsmVpSecureConfigVtl", RW(vsm), .rsvd = ~HV_VSM_MBEC_ENABLED),
+         "VsmVpSecureConfigVtl", RW(vsm),
+         .rsvd = ~(HV_VSM_MBEC_ENABLED | HV_VSM_TLB_LOCKED)),
 };
 
 static const HvReg *hv_reg_find(HvVp *vp, uint32_t name)

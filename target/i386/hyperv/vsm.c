@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "cpu.h"
 #include "internal.h"
 
@@ -49,6 +50,43 @@ uint8_t hv_execute_mask(HvVp *vp, bool user)
         return HV_MAP_GPA_USER_EXECUTABLE;
     }
     return HV_MAP_GPA_KERNEL_EXECUTABLE;
+}
+
+bool hv_tlb_locked(HvVp *vp)
+{
+    HvPartition *p = vp->partition;
+    unsigned lower = vp->active_vtl;
+    unsigned i, vtl;
+
+    /* What the guest has written is there; pairs with hv_vsm_reg_set() */
+    smp_mb();
+    for (i = 0; i < p->nr_vps; i++) {
+        HvVp *other = hv_partition_vp(p, i);
+
+        for (vtl = lower + 1; other && vtl < p->nr_vtls; vtl++) {
+            if (other != vp &&
+                (qatomic_read(&other->vtl[vtl].secure_config[lower]) &
+                 HV_VSM_TLB_LOCKED)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void hv_tlb_unlock(HvVp *vp)
+{
+    HvVtl *vtl = &vp->vtl[vp->active_vtl];
+    unsigned lower;
+
+    for (lower = 0; lower < vp->active_vtl; lower++) {
+        uint64_t config = vtl->secure_config[lower];
+
+        if (config & HV_VSM_TLB_LOCKED) {
+            qatomic_set(&vtl->secure_config[lower],
+                        config & ~HV_VSM_TLB_LOCKED);
+        }
+    }
 }
 
 static uint64_t hv_vsm_code_page_offsets(HvVp *vp)
@@ -167,7 +205,13 @@ uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val)
             !hv_mbec_enabled(vp->partition, vp->regs_vtl)) {
             return HV_STATUS_INVALID_REGISTER_VALUE;
         }
-        vtl->secure_config[lower] = val;
+        if ((val & HV_VSM_TLB_LOCKED) && vp->regs_vtl != vp->active_vtl) {
+            /* The VP could not let go of it by returning */
+            return HV_STATUS_INVALID_VP_STATE;
+        }
+        qatomic_set(&vtl->secure_config[lower], val);
+        /* What VTL reads from now on is there; pairs with hv_tlb_locked() */
+        smp_mb();
         return HV_STATUS_SUCCESS;
     }
 }

@@ -381,6 +381,7 @@ bool hv_vtl_return(HvVp *vp, bool fast)
     if (!fast) {
         hv_vtl_restore_regs(vp);
     }
+    hv_tlb_unlock(vp);
     hv_vtl_switch(vp, vtl);
     hv_vtl_switched(vp);
     return true;

@@ -432,6 +432,7 @@ extern void (*SHARED secure_intercept)(void);   /* called there, or NULL */
 void secure_on(int n);                  /* on the first n CPUs */
 void in_vtl1(void (*fn)(void *), void *arg);
 void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v);
+uint64_t vtl_get_reg(unsigned vtl, uint32_t name);
 
 /* tap.c */
 struct test {
