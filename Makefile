@@ -68,8 +68,7 @@ install: configured
 	@scripts/install-qemu $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
 # What is to be there; prerequisites inherit it.
-NEEDS = build
-run bench install: NEEDS = build run
+NEEDS = build run
 check check-% mutants steady sanitize: NEEDS = build run check
 
 # Cheap where nothing has changed.
