@@ -252,6 +252,7 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
         hv_partition_set_reference_tsc(p, i, 0);
         hv_protection_reset(&p->vtl[i].protection);
         p->vtl[i].vsm_config = 0;
+        memset(&p->vtl[i].installed, 0, sizeof(p->vtl[i].installed));
     }
     p->mbec_vtls = 0;
     if (p->dma) {
@@ -421,6 +422,39 @@ static int hv_partition_vtls_post_load(void *opaque, int version_id)
     return 0;
 }
 
+static bool hv_installed_needed(void *opaque)
+{
+    HvPartitionVtl *vtl = opaque;
+
+    return vtl->installed.types;
+}
+
+static int hv_installed_post_load(void *opaque, int version_id)
+{
+    HvPartitionVtl *vtl = opaque;
+
+    return vtl->installed.nr_cpuid > HV_CPUID_INTERCEPTS ? -EINVAL : 0;
+}
+
+static const VMStateDescription vmstate_hv_installed = {
+    .name = "hv-partition/vtl/installed",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_installed_needed,
+    .post_load = hv_installed_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT8_2DARRAY(installed.io, HvPartitionVtl, 2,
+                              HV_IO_PORTS / 8),
+        VMSTATE_UINT8(installed.msr, HvPartitionVtl),
+        VMSTATE_UINT32(installed.exceptions, HvPartitionVtl),
+        VMSTATE_UINT32(installed.nr_cpuid, HvPartitionVtl),
+        VMSTATE_UINT32_ARRAY(installed.cpuid, HvPartitionVtl,
+                             HV_CPUID_INTERCEPTS),
+        VMSTATE_UINT32(installed.types, HvPartitionVtl),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription vmstate_hv_partition_vtl = {
     .name = "hv-partition/vtl",
     .version_id = 1,
@@ -431,6 +465,10 @@ static const VMStateDescription vmstate_hv_partition_vtl = {
         VMSTATE_UINT64(reference_tsc, HvPartitionVtl),
         VMSTATE_UINT64(vsm_config, HvPartitionVtl),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_hv_installed,
+        NULL
     }
 };
 

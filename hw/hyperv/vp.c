@@ -5,6 +5,8 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "system/cpu-timers.h"
@@ -125,6 +127,37 @@ void hv_vp_set_assist(HvVtl *vtl, uint64_t val)
     hv_overlay_set(&vtl->vp_assist_page, val);
 }
 
+/* The SINT that is the hypervisor's own (TLFS 11.6) */
+#define HV_INTERCEPT_SINT       0
+
+/* The slot is free: called with the VP's lock held */
+static void hv_intercept_deliver(HvMsgSource *src, struct hyperv_message *msg)
+{
+    HvIntercept *ic = container_of(src, HvIntercept, src);
+
+    if (!msg) {
+        return;
+    }
+    msg->header.message_type = cpu_to_le32(ic->type);
+    msg->header.payload_size = ic->size;
+    msg->header.sender = cpu_to_le64(HV_PARTITION_ID);
+    memcpy(msg->payload, ic->payload, ic->size);
+}
+
+void hv_vp_post_intercept(HvVtl *vtl, uint32_t type, const void *payload,
+                          uint8_t size)
+{
+    HvIntercept *ic = &vtl->intercept;
+
+    hv_vp_lock(vtl->vp);
+    hv_synic_cancel(vtl, &ic->src);
+    ic->type = type;
+    ic->size = size;
+    memcpy(ic->payload, payload, size);
+    hv_synic_post(vtl, &ic->src, HV_INTERCEPT_SINT);
+    hv_vp_unlock(vtl->vp);
+}
+
 /* Before the CPU and its APIC are reset */
 static void hv_vp_reset_enter(Object *obj, ResetType type)
 {
@@ -150,6 +183,9 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
         vtl->eoi_assist_armed = false;
         vtl->vina = 0;
         memset(vtl->secure_config, 0, sizeof(vtl->secure_config));
+        memset(vtl->cr_intercept, 0, sizeof(vtl->cr_intercept));
+        vtl->nr_cpuid_results = 0;
+        vtl->intercept.saved = false;
         vtl->nr_saved = 0;
     }
     vp->idle = false;
@@ -171,6 +207,10 @@ static void hv_vtl_post_saved(HvVtl *vtl)
                                         HV_STIMER_SINT_MASK);
         }
     }
+    if (vtl->intercept.saved && !vtl->intercept.src.queued) {
+        hv_synic_post(vtl, &vtl->intercept.src, HV_INTERCEPT_SINT);
+    }
+    vtl->intercept.saved = false;
     hv_vp_unlock(vtl->vp);
 }
 
@@ -215,13 +255,14 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
     vp->loaded_timers = false;
 }
 
-/* Timers whose message waits, in the order of their SINT's queue */
+/* Whose message waits: timers, in the order of their SINT's queue */
 static void hv_vtl_note_queued(HvVtl *vtl)
 {
     HvMsgSource *src;
     unsigned i, j;
 
     vtl->nr_saved = 0;
+    vtl->intercept.saved = vtl->intercept.src.queued;
     for (i = 0; i < HV_SINT_COUNT; i++) {
         QTAILQ_FOREACH(src, &vtl->synic.queue[i], link) {
             for (j = 0; j < HV_STIMERS; j++) {
@@ -310,6 +351,96 @@ static const VMStateDescription vmstate_hv_vtl_stimer = {
     }
 };
 
+static bool hv_intercept_saved(void *opaque)
+{
+    HvVtl *vtl = opaque;
+
+    return vtl->intercept.saved;
+}
+
+static int hv_intercept_post_load(void *opaque, int version_id)
+{
+    HvVtl *vtl = opaque;
+
+    return vtl->intercept.size > HV_MESSAGE_PAYLOAD_SIZE ? -EINVAL : 0;
+}
+
+static const VMStateDescription vmstate_hv_vtl_intercept = {
+    .name = "hv-vtl/intercept",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_intercept_saved,
+    .post_load = hv_intercept_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BOOL(intercept.saved, HvVtl),
+        VMSTATE_UINT32(intercept.type, HvVtl),
+        VMSTATE_UINT8(intercept.size, HvVtl),
+        VMSTATE_UINT8_ARRAY(intercept.payload, HvVtl, HV_MESSAGE_PAYLOAD_SIZE),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static bool hv_cr_intercept_needed(void *opaque)
+{
+    HvVtl *vtl = opaque;
+
+    return !buffer_is_zero(vtl->cr_intercept, sizeof(vtl->cr_intercept));
+}
+
+static const VMStateDescription vmstate_hv_vtl_cr_intercept = {
+    .name = "hv-vtl/cr-intercept",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_cr_intercept_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64_ARRAY(cr_intercept, HvVtl, HV_CR_INTERCEPT_REGS),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const VMStateDescription vmstate_hv_cpuid_result = {
+    .name = "hv-vtl/cpuid-results/result",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(eax, HvCpuidResult),
+        VMSTATE_UINT32(ecx, HvCpuidResult),
+        VMSTATE_BOOL(subleaf, HvCpuidResult),
+        VMSTATE_BOOL(always, HvCpuidResult),
+        VMSTATE_UINT32_ARRAY(val, HvCpuidResult, 4),
+        VMSTATE_UINT32_ARRAY(mask, HvCpuidResult, 4),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static bool hv_cpuid_results_needed(void *opaque)
+{
+    HvVtl *vtl = opaque;
+
+    return vtl->nr_cpuid_results;
+}
+
+static bool hv_cpuid_results_fit(void *opaque, int version_id)
+{
+    HvVtl *vtl = opaque;
+
+    return vtl->nr_cpuid_results <= HV_CPUID_RESULTS;
+}
+
+static const VMStateDescription vmstate_hv_vtl_cpuid_results = {
+    .name = "hv-vtl/cpuid-results",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_cpuid_results_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(nr_cpuid_results, HvVtl),
+        VMSTATE_VALIDATE("number of CPUID results", hv_cpuid_results_fit),
+        VMSTATE_STRUCT_VARRAY_UINT32(cpuid_result, HvVtl, nr_cpuid_results, 1,
+                                     vmstate_hv_cpuid_result, HvCpuidResult),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 const VMStateDescription vmstate_hv_vtl = {
     .name = "hv-vtl",
     .version_id = 1,
@@ -331,6 +462,12 @@ const VMStateDescription vmstate_hv_vtl = {
         VMSTATE_UINT8(nr_saved, HvVtl),
         VMSTATE_UINT8_ARRAY(saved, HvVtl, HV_STIMERS),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_hv_vtl_intercept,
+        &vmstate_hv_vtl_cr_intercept,
+        &vmstate_hv_vtl_cpuid_results,
+        NULL
     }
 };
 
@@ -386,6 +523,7 @@ static void hv_vp_realize(DeviceState *dev, Error **errp)
                                                 vp->index, i);
 
         vtl->vp = vp;
+        vtl->intercept.src.deliver = hv_intercept_deliver;
         hv_synic_init(vtl, errp);
         if (*errp) {
             return;

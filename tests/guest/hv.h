@@ -169,6 +169,7 @@
 #define HVCALL_FLUSH_LIST_EX        0x0014
 #define HVCALL_SEND_IPI_EX          0x0015
 #define HVCALL_GET_PARTITION_ID     0x0046
+#define HVCALL_INSTALL_INTERCEPT    0x004D
 #define HVCALL_GET_REGISTERS        0x0050
 #define HVCALL_SET_REGISTERS        0x0051
 #define HVCALL_TRANSLATE            0x0052
@@ -177,11 +178,15 @@
 #define HVCALL_POST_DEBUG           0x0069
 #define HVCALL_RETRIEVE_DEBUG       0x006A
 #define HVCALL_RESET_DEBUG          0x006B
+#define HVCALL_REGISTER_RESULT      0x0091
+#define HVCALL_ASSERT_INTERRUPT     0x0094
 #define HVCALL_START_VP             0x0099
 #define HVCALL_VP_INDEX_FROM_APIC   0x009A
 #define HVCALL_TRANSLATE_EX         0x00AC
 #define HVCALL_FLUSH_GPA_SPACE      0x00AF
 #define HVCALL_FLUSH_GPA_LIST       0x00B0
+#define HVCALL_PIN                  0x0112
+#define HVCALL_UNPIN                0x0113
 #define HVCALL_EXT_QUERY            0x8001
 #define HVCALL_EXT_ZEROED           0x8002
 
@@ -248,6 +253,8 @@
 #define HV_REG_GDTR                 0x00070001
 #define HV_REG_TSC                  0x00080000
 #define HV_REG_EFER                 0x00080001
+#define HV_REG_SYSENTER_CS          0x00080005
+#define HV_REG_STAR                 0x00080008
 #define HV_REG_KERNEL_GS            0x00080002
 #define HV_REG_APIC_BASE            0x00080003
 #define HV_REG_PAT                  0x00080004
@@ -271,6 +278,7 @@
 #define HV_REG_VSM_CAPABILITIES     0x000D0006
 #define HV_REG_VSM_CONFIG           0x000D0007
 #define HV_REG_VSM_SECURE_CONFIG    0x000D0010
+#define HV_REG_CR_INTERCEPT         0x000E0000  /* then three masks */
 #define HV_REG_NONE                 0x000F0000  /* nobody's */
 
 struct hv_register {

@@ -21,32 +21,13 @@
 #define CR4_SMEP        (1ull << 20)
 #define CPUID_7_SMEP    (1u << 7)
 
-#define TYPE_GPA_INTERCEPT  0x80000001u
 #define CACHE_WRITE_BACK    6
-
-#define ACCESS_READ     0
-#define ACCESS_WRITE    1
-#define ACCESS_EXECUTE  2
 
 #define GVA_VALID       1
 #define GVA_GPA_VALID   2
 
-#define STATE_PE        (1u << 2)
-#define STATE_LMA       (1u << 4)
-
-struct segment {
-    uint64_t base;
-    uint32_t limit;
-    uint16_t selector, attributes;
-};
-
 struct memory_intercept {
-    uint32_t vp_index;
-    uint8_t length_cr8;
-    uint8_t access;
-    uint16_t state;
-    struct segment cs;
-    uint64_t rip, rflags;
+    struct intercept_header h;
     uint32_t cache_type;
     uint8_t byte_count, info, tpr, reserved;
     uint64_t gva, gpa;
@@ -100,17 +81,6 @@ static void intercepted(void)
     t->count++;
 }
 
-static void synic_in_vtl1(void *unused)
-{
-    struct cpu *me = this_cpu();
-
-    if (!me->simp) {
-        me->simp = page_alloc();
-        hv_wr(HV_MSR_SIMP, (uintptr_t)me->simp | HV_PAGE_ENABLE);
-        hv_wr(HV_MSR_SCONTROL, 1);
-    }
-}
-
 static void start_protecting(void *unused)
 {
     vtl_set_reg(1, HV_REG_VSM_CONFIG, 1 | ALL << 1);
@@ -137,7 +107,7 @@ static void protect(uint64_t gpa, uint32_t mask)
 
 static void begin_here(void *unused)
 {
-    in_vtl1(synic_in_vtl1, NULL);
+    in_vtl1(secure_synic_on, NULL);
     told[this_cpu()->id].give_up_at = 0;
     told[this_cpu()->id].insist = false;
 }
@@ -229,18 +199,18 @@ static void try_access(const struct kind *k, uint32_t mask, bool user,
                          ACCESS_READ : ACCESS_WRITE;
 
         CHECK_EQ(t->msg.size, sizeof(*m), "size");
-        CHECK_EQ(m->vp_index, this_cpu()->vp, "VP");
-        CHECK_EQ(m->length_cr8, 0, "length is not known");
-        CHECK(m->access == access ||
-              (k->code == code_add && m->access == ACCESS_READ),
-              "%s: access %d", k->name, m->access);
-        CHECK_EQ(m->state, STATE_PE | STATE_LMA | (user ? 3 : 0), "state");
-        CHECK_EQ(m->cs.selector & 3, user ? 3 : 0, "CS");
-        CHECK_EQ(m->cs.attributes & 0x20FF, user ? 0x20FB : 0x209B,
+        CHECK_EQ(m->h.vp_index, this_cpu()->vp, "VP");
+        CHECK_EQ(m->h.length_cr8, 0, "length is not known");
+        CHECK(m->h.access == access ||
+              (k->code == code_add && m->h.access == ACCESS_READ),
+              "%s: access %d", k->name, m->h.access);
+        CHECK_EQ(m->h.state, STATE_PE | STATE_LMA | (user ? 3 : 0), "state");
+        CHECK_EQ(m->h.cs.selector & 3, user ? 3 : 0, "CS");
+        CHECK_EQ(m->h.cs.attributes & 0x20FF, user ? 0x20FB : 0x209B,
                  "attributes of CS");
-        CHECK_EQ(m->rip, (uintptr_t)at, "RIP");
-        CHECK_EQ(m->rflags & 2, 2, "RFLAGS");
-        CHECK_EQ(m->rflags >> 22, 0, "RFLAGS");
+        CHECK_EQ(m->h.rip, (uintptr_t)at, "RIP");
+        CHECK_EQ(m->h.rflags & 2, 2, "RFLAGS");
+        CHECK_EQ(m->h.rflags >> 22, 0, "RFLAGS");
         CHECK_EQ(m->cache_type, CACHE_WRITE_BACK, "cache type");
         CHECK_EQ(m->info, GVA_VALID | GVA_GPA_VALID, "info");
         CHECK_EQ(m->tpr, 0, "TPR");
@@ -383,14 +353,14 @@ TEST(vsm_memory_page_walk, "VM-023", .need = NEED)
     CHECK_EQ(load64_safe(va, &v), NO_FAULT, "load");
     CHECK_EQ(v, 0x78, "what was loaded");
     CHECK_EQ(t->count, before + 1, "A has to be set");
-    CHECK_EQ(m->access, ACCESS_WRITE, "access");
+    CHECK_EQ(m->h.access, ACCESS_WRITE, "access");
     CHECK_EQ(m->gpa & ~7ull, (uintptr_t)pte, "GPA");
     CHECK(!(m->info & GVA_GPA_VALID), "info 0x%x", m->info);
 
     protect(table, 0);
     CHECK_EQ(load64_safe(va, &v), NO_FAULT, "load");
     CHECK_EQ(t->count, before + 2, "no right to read");
-    CHECK_EQ(m->access, ACCESS_READ, "access");
+    CHECK_EQ(m->h.access, ACCESS_READ, "access");
     CHECK_EQ(m->gpa & ~7ull, (uintptr_t)pte, "GPA");
     CHECK_EQ(m->info, GVA_VALID, "info");
     CHECK_EQ(m->gva, va, "GVA");
@@ -452,7 +422,7 @@ TEST(vsm_memory_self_modifying, "", .need = NEED)
     call_safe(call_kernel64, &c);
     CHECK_EQ(c.rax, 3, "what ran");
     CHECK_EQ(t->count, before + 2, "not to be executed");
-    CHECK_EQ(last()->access, ACCESS_EXECUTE, "access");
+    CHECK_EQ(last()->h.access, ACCESS_EXECUTE, "access");
 }
 
 /* Another CPU reads without a pause while the page becomes a secret */

@@ -149,6 +149,24 @@ static void vtl_call(void)
     CHECK_EQ(vtl_switch(&c, call_offset), NO_FAULT, "VTL call");
 }
 
+/* In VTL 1: VTL 0's registers that both share, to be changed */
+struct call *secure_regs(void)
+{
+    return &self()->regs;
+}
+
+/* In VTL 1: have messages come */
+void secure_synic_on(void *unused)
+{
+    struct cpu *me = this_cpu();
+
+    if (!me->simp) {
+        me->simp = page_alloc();
+        hv_wr(HV_MSR_SIMP, (uintptr_t)me->simp | HV_PAGE_ENABLE);
+        hv_wr(HV_MSR_SCONTROL, 1);
+    }
+}
+
 /* Have @fn called in VTL 1 of this CPU */
 void in_vtl1(void (*fn)(void *), void *arg)
 {

@@ -154,17 +154,64 @@ typedef struct HvSynicStats {
     uint64_t timer_expirations;
 } HvSynicStats;
 
+/* There is one partition, so any number that is neither 0 nor SELF will do */
+#define HV_PARTITION_ID 1
+
 /**
  * HvIntercept: the message about what a lower trust level of the VP has tried
+ * @saved: it waited for its slot when the stream was written
  *
  * Protected by the VP's lock.
  */
 typedef struct HvIntercept {
     HvMsgSource src;
+    bool saved;
     uint32_t type;
     uint8_t size;
     uint8_t payload[HV_MESSAGE_PAYLOAD_SIZE];
 } HvIntercept;
+
+/* Room for what guests name one by one */
+#define HV_CPUID_INTERCEPTS 256
+#define HV_CPUID_RESULTS    64
+
+#define HV_IO_PORTS         65536
+
+/**
+ * HvInstalled: what a trust level has asked to be told of by
+ * HvCallInstallIntercept
+ * @io: bitmaps of ports, those that are read and those that are written;
+ *      bit n%8 of byte n/8
+ * @msr: HV_INTERCEPT_MASK_*, of MSRs that nobody implements
+ * @exceptions: bitmap of vectors
+ * @cpuid: leaves
+ * @types: bitmap of HV_INTERCEPT_TYPE_* that there are any of
+ *
+ * Changed while no VP runs.
+ */
+typedef struct HvInstalled {
+    uint8_t io[2][HV_IO_PORTS / 8];
+    uint8_t msr;
+    uint32_t exceptions;
+    uint32_t nr_cpuid;
+    uint32_t cpuid[HV_CPUID_INTERCEPTS];
+    uint32_t types;
+} HvInstalled;
+
+/**
+ * HvCpuidResult: what lower trust levels of a VP are to see of CPUID
+ * @ecx: matters if @subleaf
+ * @always: also if no intercept of the leaf is installed
+ * @val, @mask: EAX, EBX, ECX, EDX, and which bits of them
+ */
+typedef struct HvCpuidResult {
+    uint32_t eax;
+    uint32_t ecx;
+    bool subleaf;
+    bool always;
+    uint32_t val[4];
+    uint32_t mask[4];
+} HvCpuidResult;
 
 /**
  * HvMemoryAccess: an access that a higher trust level does not allow
@@ -200,6 +247,13 @@ struct HvVtl {
     /* HvRegisterVsmVina, and HvRegisterVsmVpSecureConfigVtlX by X */
     uint64_t vina;
     uint64_t secure_config[HV_NUM_VTLS];
+
+    /* HvX64RegisterCrIntercept*: what lower ones must not do unnoticed */
+    uint64_t cr_intercept[HV_CR_INTERCEPT_REGS];
+
+    /* By HvCallRegisterInterceptResult; changed while no VP runs */
+    uint32_t nr_cpuid_results;
+    HvCpuidResult cpuid_result[HV_CPUID_RESULTS];
 
     /* Timers with a waiting message, while a stream is written or read */
     uint8_t nr_saved;
@@ -294,8 +348,12 @@ struct HvVp {
     bool vtl_switched;
     bool hcall_again;
 
-    /* HvRegisterPendingInterruption, while hv_vp_event_pending() */
+    /*
+     * HvRegisterPendingInterruption, while hv_vp_event_pending(), and the same
+     * for the event that is being delivered
+     */
     uint64_t pending_event;
+    uint64_t delivery;
 
     /* Only its own thread touches it; see accel-tcg-mmu.c */
     HvMemoryAccess denied;
@@ -319,6 +377,7 @@ typedef struct HvPartitionVtl {
     HvOverlay reference_tsc_page;
     HvProtection protection;
     uint64_t vsm_config;        /* HvRegisterVsmPartitionConfig */
+    HvInstalled installed;
 } HvPartitionVtl;
 
 /* CPUID leaves 0x40000000 to 0x4000000A and 0x40000080 to 0x40000082 */
@@ -534,6 +593,16 @@ void hv_vp_raise(HvVtl *vtl, uint8_t vector);
  * Context: the VP's own thread, or any thread if the VM is stopped.
  */
 uint64_t hv_vp_runtime(HvVp *vp);
+
+/**
+ * hv_vp_post_intercept: tell @vtl what a lower trust level of its VP has tried
+ * @size: of @payload; at most HV_MESSAGE_PAYLOAD_SIZE
+ *
+ * There is one message for each VP and trust level: the VP does not go on
+ * before the last one has been seen to (TLFS 11.4).
+ */
+void hv_vp_post_intercept(HvVtl *vtl, uint32_t type, const void *payload,
+                          uint8_t size);
 
 /**
  * hv_vtl_index: the number of a trust level is where it stands in the VP

@@ -73,6 +73,7 @@
 #define HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX    0x0014
 #define HVCALL_SEND_SYNTHETIC_CLUSTER_IPI_EX    0x0015
 #define HVCALL_GET_PARTITION_ID                 0x0046
+#define HVCALL_INSTALL_INTERCEPT                0x004d
 #define HVCALL_GET_VP_REGISTERS                 0x0050
 #define HVCALL_SET_VP_REGISTERS                 0x0051
 #define HVCALL_TRANSLATE_VIRTUAL_ADDRESS        0x0052
@@ -81,12 +82,16 @@
 #define HVCALL_POST_DEBUG_DATA                  0x0069
 #define HVCALL_RETRIEVE_DEBUG_DATA              0x006a
 #define HVCALL_RESET_DEBUG_SESSION              0x006b
+#define HVCALL_REGISTER_INTERCEPT_RESULT        0x0091
+#define HVCALL_ASSERT_VIRTUAL_INTERRUPT         0x0094
 #define HVCALL_START_VIRTUAL_PROCESSOR          0x0099
 #define HVCALL_GET_VP_INDEX_FROM_APIC_ID        0x009a
 #define HVCALL_TRANSLATE_VIRTUAL_ADDRESS_EX     0x00ac
 #define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_SPACE 0x00af
 #define HVCALL_FLUSH_GUEST_PHYSICAL_ADDRESS_LIST  0x00b0
 #define HVCALL_CHECK_SPARSE_GPA_PAGE_VTL_ACCESS 0x00d4
+#define HVCALL_PIN_GPA_PAGE_RANGES              0x0112
+#define HVCALL_UNPIN_GPA_PAGE_RANGES            0x0113
 #define HVCALL_EXT_QUERY_CAPABILITIES           0x8001
 #define HVCALL_EXT_GET_BOOT_ZEROED_MEMORY       0x8002
 
@@ -149,6 +154,7 @@ struct hv_x64_intercept_header {
 #define HV_EXECUTION_STATE_AM                   (1u << 3)
 #define HV_EXECUTION_STATE_LMA                  (1u << 4)
 #define HV_EXECUTION_STATE_DEBUG                (1u << 5)
+#define HV_EXECUTION_STATE_PENDING              (1u << 6)
 #define HV_EXECUTION_STATE_VTL_SHIFT            7
 #define HV_EXECUTION_STATE_SHADOW               (1u << 12)
 
@@ -167,6 +173,103 @@ struct hv_x64_memory_intercept {
 
 #define HV_MEMORY_ACCESS_GVA_VALID              (1u << 0)
 #define HV_MEMORY_ACCESS_GVA_GPA_VALID          (1u << 1)
+
+/* Segment registers as HV_X64_SEGMENT_REGISTER: base; limit, selector, ... */
+struct hv_x64_segment {
+    uint64_t base;
+    uint64_t rest;
+} __attribute__ ((__packed__));
+
+/* Payload of HvMessageTypeX64IoPortIntercept */
+struct hv_x64_io_port_intercept {
+    struct hv_x64_intercept_header header;
+    uint16_t port;
+    uint8_t access_info;            /* size in 2:0 */
+    uint8_t instruction_byte_count; /* of string instructions only */
+    uint32_t reserved;
+    uint64_t rax;
+    uint8_t instruction_bytes[16];
+    struct hv_x64_segment ds;
+    struct hv_x64_segment es;
+    uint64_t rcx;
+    uint64_t rsi;
+    uint64_t rdi;
+} __attribute__ ((__packed__));
+
+#define HV_IO_ACCESS_STRING                     (1u << 3)
+#define HV_IO_ACCESS_REP                        (1u << 4)
+
+/* Payload of HvMessageTypeMsrIntercept */
+struct hv_x64_msr_intercept {
+    struct hv_x64_intercept_header header;
+    uint32_t msr;
+    uint32_t reserved;
+    uint64_t rdx;
+    uint64_t rax;
+} __attribute__ ((__packed__));
+
+/* Payload of HvMessageTypeX64CpuidIntercept; registers RAX, RCX, RDX, RBX */
+struct hv_x64_cpuid_intercept {
+    struct hv_x64_intercept_header header;
+    uint64_t regs[4];
+    uint64_t default_result[4];
+} __attribute__ ((__packed__));
+
+/* Payload of HvMessageTypeX64ExceptionIntercept; RAX, RCX, RDX, RBX, RSP, ... */
+struct hv_x64_exception_intercept {
+    struct hv_x64_intercept_header header;
+    uint16_t vector;
+    uint8_t info;
+    uint8_t instruction_byte_count;
+    uint32_t error_code;
+    uint64_t parameter;             /* address of #PF, DR6 of #DB */
+    uint64_t reserved;
+    uint8_t instruction_bytes[16];
+    struct hv_x64_segment ds;
+    struct hv_x64_segment ss;
+    uint64_t regs[16];
+} __attribute__ ((__packed__));
+
+#define HV_EXCEPTION_ERROR_CODE_VALID           (1u << 0)
+#define HV_EXCEPTION_SOFTWARE                   (1u << 1)
+
+/* Payload of HvMessageTypeRegisterIntercept */
+struct hv_x64_register_intercept {
+    struct hv_x64_intercept_header header;
+    uint8_t flags;
+    uint8_t reserved[3];
+    uint32_t name;
+    uint64_t access_info[2];        /* the value, or the address that has it */
+} __attribute__ ((__packed__));
+
+#define HV_REGISTER_ACCESS_MEMORY_OP            (1u << 0)
+
+#define HV_MESSAGE_X64_REGISTER_INTERCEPT       0x80010006
+
+/* HvCallInstallIntercept: types, and what of them */
+#define HV_INTERCEPT_TYPE_X64_IO_PORT           0x00
+#define HV_INTERCEPT_TYPE_X64_MSR               0x01
+#define HV_INTERCEPT_TYPE_X64_CPUID             0x02
+#define HV_INTERCEPT_TYPE_EXCEPTION             0x03
+#define HV_INTERCEPT_TYPE_X64_IO_PORT_RANGE     0x11
+#define HV_INTERCEPT_MASK_READ                  (1u << 0)
+#define HV_INTERCEPT_MASK_WRITE                 (1u << 1)
+#define HV_INTERCEPT_MASK_EXECUTE               (1u << 2)
+
+/* HV_INTERRUPT_CONTROL of HvCallAssertVirtualInterrupt */
+#define HV_INTERRUPT_TYPE_MASK                  0xffffffffull
+#define HV_INTERRUPT_TYPE_FIXED                 0
+#define HV_INTERRUPT_TYPE_LOWEST_PRIORITY       1
+#define HV_INTERRUPT_TYPE_NMI                   4
+#define HV_INTERRUPT_LEVEL_TRIGGERED            (1ull << 32)
+#define HV_INTERRUPT_LOGICAL_DESTINATION        (1ull << 33)
+
+/* HV_GPA_PAGE_RANGE */
+#define HV_GPA_RANGE_COUNT_MASK                 0x7ff
+#define HV_GPA_RANGE_LARGE                      (1ull << 11)
+#define HV_GPA_RANGE_1GB                        (1ull << 12)
+#define HV_GPA_RANGE_LARGE_RSVD                 (0xffull << 13)
+#define HV_GPA_RANGE_LARGE_SHIFT                21
 
 /* HvCallCheckSparseGpaPageVtlAccess: an element of the output */
 #define HV_CHECK_ACCESS_MEMORY_INTERCEPT        1
@@ -208,6 +311,7 @@ struct hv_x64_memory_intercept {
 
 #define HV_PARTITION_ID_SELF                    UINT64_MAX
 #define HV_VP_INDEX_SELF                        0xfffffffeu
+#define HV_ANY_VP                               0xffffffffu
 
 /* Overlay page MSRs: HYPERCALL, REFERENCE_TSC, SIMP, SIEFP, VP_ASSIST_PAGE */
 #define HV_OVERLAY_ENABLE                       (1ull << 0)
@@ -281,6 +385,7 @@ struct hv_reference_tsc_page {
 #define HV_X64_REGISTER_CR0                     0x00040000
 #define HV_X64_REGISTER_CR3                     0x00040002
 #define HV_X64_REGISTER_CR4                     0x00040003
+#define HV_X64_REGISTER_XFEM                    0x00040005
 #define HV_X64_REGISTER_ES                      0x00060000
 #define HV_X64_REGISTER_CS                      0x00060001
 #define HV_X64_REGISTER_SS                      0x00060002
@@ -302,6 +407,15 @@ struct hv_reference_tsc_page {
 #define HV_REGISTER_VSM_CAPABILITIES            0x000d0006
 #define HV_REGISTER_VSM_PARTITION_CONFIG        0x000d0007
 #define HV_REGISTER_VSM_VP_SECURE_CONFIG_VTL0   0x000d0010
+
+/* Secure register intercepts (TLFS 15.13.4): control, then three masks */
+#define HV_X64_REGISTER_CR_INTERCEPT_CONTROL    0x000e0000
+#define HV_CR_INTERCEPT_CONTROL                 0
+#define HV_CR_INTERCEPT_CR0_MASK                1
+#define HV_CR_INTERCEPT_CR4_MASK                2
+#define HV_CR_INTERCEPT_MISC_ENABLE_MASK        3
+#define HV_CR_INTERCEPT_REGS                    4
+#define HV_CR_INTERCEPT_CONTROL_RSVD            (~0ull << 29)
 
 /* HvRegisterVsmVina (TLFS 15.12) */
 #define HV_VINA_VECTOR_MASK                     0xff

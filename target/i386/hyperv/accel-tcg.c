@@ -543,6 +543,9 @@ uint64_t hv_tcg_rdmsr(CPUX86State *env, uintptr_t ra)
     uint64_t val;
 
     if (!hv_msr_read(cpu, env->regs[R_ECX], &val)) {
+        if (!hv_msr_find(cpu->hv_vp->partition, env->regs[R_ECX])) {
+            hv_tcg_unknown_msr(env, false, ra);
+        }
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
     }
     if (cpu->hv_vp->idle) {
@@ -556,7 +559,12 @@ uint64_t hv_tcg_rdmsr(CPUX86State *env, uintptr_t ra)
 
 void hv_tcg_wrmsr(CPUX86State *env, uint64_t val, uintptr_t ra)
 {
-    if (!hv_msr_write(env_archcpu(env), env->regs[R_ECX], val)) {
+    X86CPU *cpu = env_archcpu(env);
+
+    if (!hv_msr_write(cpu, env->regs[R_ECX], val)) {
+        if (!hv_msr_find(cpu->hv_vp->partition, env->regs[R_ECX])) {
+            hv_tcg_unknown_msr(env, true, ra);
+        }
         raise_exception_err_ra(env, EXCP0D_GPF, 0, ra);
     }
 }

@@ -114,8 +114,10 @@ uint16_t hv_hc_get_vp_registers(HvHypercall *hc)
 }
 
 /* An element is name, padding, value */
-static uint16_t hv_set_vp_register(HvVp *vp, const uint8_t *element)
+static uint16_t hv_set_vp_register(HvHypercall *hc, HvVp *vp,
+                                   const uint8_t *element)
 {
+    uint32_t name = ldl_le_p(element);
     HvRegValue val = {
         .low = ldq_le_p(element + 16),
         .high = ldq_le_p(element + 24),
@@ -124,7 +126,11 @@ static uint16_t hv_set_vp_register(HvVp *vp, const uint8_t *element)
     if (ldl_le_p(element + 4) || ldq_le_p(element + 8)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    return hv_reg_set(vp, ldl_le_p(element), val);
+    if (hv_intercepts_reg(vp, hc->vp->active_vtl, name, val.low)) {
+        /* Not this way either */
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    return hv_reg_set(vp, name, val);
 }
 
 static uint16_t hv_set_vp_registers(HvHypercall *hc, HvVp *vp)
@@ -133,7 +139,7 @@ static uint16_t hv_set_vp_registers(HvHypercall *hc, HvVp *vp)
     uint16_t status = HV_STATUS_SUCCESS;
 
     while (hc->reps_done < hc->rep_count && status == HV_STATUS_SUCCESS) {
-        status = hv_set_vp_register(vp, list + hc->reps_done * 32);
+        status = hv_set_vp_register(hc, vp, list + hc->reps_done * 32);
         if (status == HV_STATUS_SUCCESS) {
             hc->reps_done++;
         }

@@ -149,6 +149,16 @@ DeviceState *hv_apic_vtl0(X86CPU *cpu);
  */
 int hv_blocked_interrupts(X86CPU *cpu);
 
+/*
+ * Bits of X86CPU.hv_intercepts, by HV_INTERCEPT_TYPE_*, and one for
+ * HvX64RegisterCrInterceptControl
+ */
+#define HV_INTERCEPTS_IO        (1u << HV_INTERCEPT_TYPE_X64_IO_PORT)
+#define HV_INTERCEPTS_MSR       (1u << HV_INTERCEPT_TYPE_X64_MSR)
+#define HV_INTERCEPTS_CPUID     (1u << HV_INTERCEPT_TYPE_X64_CPUID)
+#define HV_INTERCEPTS_EXCEPTION (1u << HV_INTERCEPT_TYPE_EXCEPTION)
+#define HV_INTERCEPTS_REGISTER  (1u << 31)
+
 /**
  * hv_tsc: the guest's TSC without its offset
  *

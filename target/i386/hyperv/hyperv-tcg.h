@@ -9,6 +9,7 @@
 
 #include "cpu.h"
 #include "exec/memattrs.h"
+#include "hyperv-i386.h"
 
 /**
  * hv_tcg_rdmsr, hv_tcg_wrmsr: access the synthetic MSR that ECX names
@@ -62,6 +63,145 @@ bool hv_tcg_access_denied(CPUX86State *env);
  */
 void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
                              uintptr_t ra);
+
+/*
+ * What follows is called when an instruction is about to do something.  If a
+ * higher trust level wants to be told first, it runs, and the function does
+ * not return; otherwise nothing happens.  @ra: the helper's return address.
+ */
+
+#ifdef CONFIG_USER_ONLY
+#define HV_TCG_INTERCEPTS(ENV, WHAT) false
+#else
+#define HV_TCG_INTERCEPTS(ENV, WHAT) \
+    unlikely(env_archcpu(ENV)->hv_intercepts & (WHAT))
+#endif
+
+void hv_tcg_intercept_reg(CPUX86State *env, uint32_t name, uint64_t val,
+                          uintptr_t ra);
+void hv_tcg_intercept_msr(CPUX86State *env, bool write, uintptr_t ra);
+void hv_tcg_intercept_unknown_msr(CPUX86State *env, bool write, uintptr_t ra);
+void hv_tcg_intercept_io(CPUX86State *env, uint16_t port, unsigned size,
+                         bool write, uintptr_t ra);
+void hv_tcg_intercept_cpuid(CPUX86State *env, uint32_t *result, uintptr_t ra);
+void hv_tcg_intercept_exception(CPUX86State *env, int vector, int is_int,
+                                int error_code, uint64_t cr2, uintptr_t ra);
+
+/**
+ * hv_tcg_write_reg: the register @name, a HV_REGISTER_NAME, becomes @val; of a
+ * segment register, its selector
+ */
+static inline void hv_tcg_write_reg(CPUX86State *env, uint32_t name,
+                                    uint64_t val, uintptr_t ra)
+{
+    if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_REGISTER)) {
+        hv_tcg_intercept_reg(env, name, val, ra);
+    }
+}
+
+/**
+ * hv_tcg_write_cr: the control register @reg becomes @val
+ */
+static inline void hv_tcg_write_cr(CPUX86State *env, int reg, uint64_t val,
+                                   uintptr_t ra)
+{
+    if (reg == 0 || reg == 4) {
+        hv_tcg_write_reg(env, reg ? HV_X64_REGISTER_CR4 : HV_X64_REGISTER_CR0,
+                         val, ra);
+    }
+}
+
+/**
+ * hv_tcg_msr: the MSR that ECX names is read or written
+ */
+static inline void hv_tcg_msr(CPUX86State *env, bool write, uintptr_t ra)
+{
+    if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_REGISTER)) {
+        hv_tcg_intercept_msr(env, write, ra);
+    }
+}
+
+/**
+ * hv_tcg_unknown_msr: nobody implements the MSR that ECX names
+ */
+static inline void hv_tcg_unknown_msr(CPUX86State *env, bool write,
+                                      uintptr_t ra)
+{
+    if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_MSR)) {
+        hv_tcg_intercept_unknown_msr(env, write, ra);
+    }
+}
+
+/**
+ * hv_tcg_io: @size ports from @port on are read or written
+ */
+static inline void hv_tcg_io(CPUX86State *env, uint32_t port, unsigned size,
+                             bool write, uintptr_t ra)
+{
+    if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_IO)) {
+        hv_tcg_intercept_io(env, port, size, write, ra);
+    }
+}
+
+/**
+ * hv_tcg_cpuid: CPUID returns these.  A trust level may have other values
+ * returned, too.
+ */
+static inline void hv_tcg_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
+                                uint32_t *ecx, uint32_t *edx, uintptr_t ra)
+{
+    if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_CPUID)) {
+        uint32_t result[] = { *eax, *ecx, *edx, *ebx };
+
+        hv_tcg_intercept_cpuid(env, result, ra);
+        *eax = result[R_EAX];
+        *ecx = result[R_ECX];
+        *edx = result[R_EDX];
+        *ebx = result[R_EBX];
+    }
+}
+
+/**
+ * hv_tcg_exception: an exception is raised
+ * @is_int: by an instruction that is made for it
+ * @cr2: address of a page fault
+ */
+static inline void hv_tcg_exception(CPUX86State *env, int vector, int is_int,
+                                    int error_code, uint64_t cr2, uintptr_t ra)
+{
+    if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_EXCEPTION)) {
+        hv_tcg_intercept_exception(env, vector, is_int, error_code, cr2, ra);
+    }
+}
+
+/**
+ * hv_tcg_check_svm: raise #UD if a higher trust level guards registers that
+ * VMRUN, VMLOAD or #VMEXIT would load from memory
+ */
+#ifdef CONFIG_USER_ONLY
+static inline void hv_tcg_check_svm(CPUX86State *env, uintptr_t ra)
+{
+}
+#else
+void hv_tcg_check_svm(CPUX86State *env, uintptr_t ra);
+#endif
+
+/**
+ * hv_tcg_deliver: an event is about to be delivered; remember it, so that it is
+ * not lost if a higher trust level runs instead
+ *
+ * Returns: @is_hw, or what it was when the same event was delivered before
+ */
+#ifdef CONFIG_USER_ONLY
+static inline int hv_tcg_deliver(CPUX86State *env, int vector, int is_int,
+                                 int error_code, uint64_t next_eip, int is_hw)
+{
+    return is_hw;
+}
+#else
+int hv_tcg_deliver(CPUX86State *env, int vector, int is_int, int error_code,
+                   uint64_t next_eip, int is_hw);
+#endif
 
 /**
  * hv_tcg_poll: switch to a higher trust level if it has an interrupt

@@ -209,6 +209,33 @@ void hv_vp_set_all(HvPartition *p, unsigned long *vps);
 
 /* registers.c */
 
+/* HV_X64_PENDING_INTERRUPTION_REGISTER */
+#define HV_INTERRUPTION_PENDING         (1u << 0)
+#define HV_INTERRUPTION_TYPE_SHIFT      1
+#define HV_INTERRUPTION_TYPE_LEN        3
+#define HV_INTERRUPTION_ERROR_CODE      (1u << 4)
+#define HV_INTERRUPTION_LENGTH_SHIFT    5
+#define HV_INTERRUPTION_LENGTH_LEN      4
+#define HV_INTERRUPTION_RSVD            0xfe00
+#define HV_INTERRUPTION_VECTOR_SHIFT    16
+#define HV_INTERRUPTION_VECTOR_LEN      16
+#define HV_INTERRUPTION_ERROR_SHIFT     32
+
+typedef enum HvInterruptionType {
+    HV_INTERRUPTION_EXTERNAL = 0,
+    HV_INTERRUPTION_NMI = 2,
+    HV_INTERRUPTION_EXCEPTION = 3,
+    HV_INTERRUPTION_SOFTWARE = 4,
+    HV_INTERRUPTION_SOFTWARE_PRIVILEGED = 5,
+    HV_INTERRUPTION_SOFTWARE_EXCEPTION = 6,
+} HvInterruptionType;
+
+/* Exceptions that push an error code */
+#define HV_ERROR_CODE_VECTORS \
+    (1u << EXCP08_DBLE | 1u << EXCP0A_TSS | 1u << EXCP0B_NOSEG | \
+     1u << EXCP0C_STACK | 1u << EXCP0D_GPF | 1u << EXCP0E_PAGE | \
+     1u << EXCP11_ALGN)
+
 /* HV_REGISTER_VALUE (TLFS 7.3), in host byte order */
 typedef struct HvRegValue {
     uint64_t low;
@@ -419,6 +446,81 @@ void hv_tlb_unlock(HvVp *vp);
  */
 bool hv_intercept_memory(HvVp *vp, const HvMemoryAccess *a);
 
+/**
+ * hv_intercept_register, hv_intercept_msr, hv_intercept_io,
+ * hv_intercept_cpuid: have @vtl run next, with a message about the instruction
+ * at RIP
+ * @name: HV_REGISTER_NAME of what it writes
+ * @val: the value, or with @memory_op where it is
+ * @result: EAX, ECX, EDX and EBX, as they would be without an intercept
+ *
+ * Returns: as hv_vtl_enter().  Context: as hv_intercept_memory().
+ */
+bool hv_intercept_register(HvVp *vp, unsigned vtl, uint32_t name, uint64_t val,
+                           bool memory_op);
+bool hv_intercept_msr(HvVp *vp, unsigned vtl, bool write);
+bool hv_intercept_io(HvVp *vp, unsigned vtl, uint16_t port, unsigned size,
+                     bool write);
+bool hv_intercept_cpuid(HvVp *vp, unsigned vtl, const uint32_t *result);
+
+/**
+ * HvException: one that is about to be delivered
+ * @software: of an instruction that is made for it
+ * @parameter: address of a page fault, DR6 of a debug exception, else 0
+ */
+typedef struct HvException {
+    uint8_t vector;
+    bool software;
+    uint32_t error_code;
+    uint64_t parameter;
+} HvException;
+
+/**
+ * hv_intercept_exception: have @vtl run instead of the active one's handler
+ *
+ * Returns, context: as hv_intercept_register().
+ */
+bool hv_intercept_exception(HvVp *vp, unsigned vtl, const HvException *e);
+
+/* intercept-table.c: the trust level that is to be told, or 0 */
+
+/**
+ * hv_intercepts_changed: look anew at what the active trust level must not do
+ * unnoticed
+ *
+ * Context: the VP's own thread, or no VP runs.
+ */
+void hv_intercepts_changed(HvVp *vp);
+
+/**
+ * hv_intercepts_reg: of a write of @val to the register @name by trust level
+ * @vtl of @vp, the CPU's state having its registers
+ */
+unsigned hv_intercepts_reg(HvVp *vp, unsigned vtl, uint32_t name, uint64_t val);
+
+/**
+ * hv_intercepts_msr: of an access to the MSR that ECX names, by the active
+ * trust level; hv_intercepts_unknown_msr(), if there is no such MSR
+ */
+unsigned hv_intercepts_msr(HvVp *vp, bool write);
+unsigned hv_intercepts_unknown_msr(HvVp *vp, bool write);
+
+/**
+ * hv_intercepts_io: of an access to @size ports from @port on
+ */
+unsigned hv_intercepts_io(HvVp *vp, uint16_t port, unsigned size, bool write);
+
+/**
+ * hv_intercepts_cpuid: of CPUID with what EAX and ECX hold
+ * @result: EAX, ECX, EDX and EBX; changed by results that were registered
+ */
+unsigned hv_intercepts_cpuid(HvVp *vp, uint32_t *result);
+
+/**
+ * hv_intercepts_exception: of an exception of the active trust level
+ */
+unsigned hv_intercepts_exception(HvVp *vp, uint8_t vector);
+
 /* hcall-protect.c */
 
 /**
@@ -435,9 +537,6 @@ bool hv_protection_mask_valid(HvPartition *p, unsigned vtl, uint32_t mask);
 void hv_flush_all_vps(HvVp *self);
 
 /* hcall-vp.c */
-
-/* There is one partition, so any number that is neither 0 nor SELF will do */
-#define HV_PARTITION_ID 1
 
 static inline bool hv_is_own_partition(uint64_t id)
 {
@@ -529,6 +628,10 @@ uint16_t hv_hc_modify_vtl_protection_mask(HvHypercall *hc);
 uint16_t hv_hc_check_sparse_gpa_page_vtl_access(HvHypercall *hc);
 uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc);
 uint16_t hv_hc_enable_vp_vtl(HvHypercall *hc);
+uint16_t hv_hc_install_intercept(HvHypercall *hc);
+uint16_t hv_hc_register_intercept_result(HvHypercall *hc);
+uint16_t hv_hc_assert_virtual_interrupt(HvHypercall *hc);
+uint16_t hv_hc_pin_gpa_page_ranges(HvHypercall *hc);
 bool hv_hc_vtl_call(HvHypercall *hc);
 bool hv_hc_vtl_return(HvHypercall *hc);
 uint16_t hv_hc_ext_query_capabilities(HvHypercall *hc);

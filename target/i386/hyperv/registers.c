@@ -44,33 +44,6 @@
 #define HV_INTERRUPT_SHADOW     (1u << 0)
 #define HV_NMI_MASKED           (1u << 1)
 
-/* HV_X64_PENDING_INTERRUPTION_REGISTER */
-#define HV_INTERRUPTION_PENDING         (1u << 0)
-#define HV_INTERRUPTION_TYPE_SHIFT      1
-#define HV_INTERRUPTION_TYPE_LEN        3
-#define HV_INTERRUPTION_ERROR_CODE      (1u << 4)
-#define HV_INTERRUPTION_LENGTH_SHIFT    5
-#define HV_INTERRUPTION_LENGTH_LEN      4
-#define HV_INTERRUPTION_RSVD            0xfe00
-#define HV_INTERRUPTION_VECTOR_SHIFT    16
-#define HV_INTERRUPTION_VECTOR_LEN      16
-#define HV_INTERRUPTION_ERROR_SHIFT     32
-
-typedef enum HvInterruptionType {
-    HV_INTERRUPTION_EXTERNAL = 0,
-    HV_INTERRUPTION_NMI = 2,
-    HV_INTERRUPTION_EXCEPTION = 3,
-    HV_INTERRUPTION_SOFTWARE = 4,
-    HV_INTERRUPTION_SOFTWARE_PRIVILEGED = 5,
-    HV_INTERRUPTION_SOFTWARE_EXCEPTION = 6,
-} HvInterruptionType;
-
-/* Exceptions that push an error code */
-#define HV_ERROR_CODE_VECTORS \
-    (1u << EXCP08_DBLE | 1u << EXCP0A_TSS | 1u << EXCP0B_NOSEG | \
-     1u << EXCP0C_STACK | 1u << EXCP0D_GPF | 1u << EXCP0E_PAGE | \
-     1u << EXCP11_ALGN)
-
 /* HV_INTERNAL_ACTIVITY_REGISTER */
 #define HV_STARTUP_SUSPEND      (1u << 0)
 #define HV_HALT_SUSPEND         (1u << 1)
@@ -823,7 +796,7 @@ static const HvReg hv_regs[] = {
     REG(HV_X64_REGISTER_CR4, "Cr4", .get = hv_get_field, .set = hv_set_cr4,
         AT(cr[4])),
     REG(0x00040004, "Cr8", RW(cr8), .rsvd = ~(uint64_t)HV_CR8_MASK),
-    REG(0x00040005, "Xfem", .get = hv_get_field, .set = hv_set_xfem,
+    REG(HV_X64_REGISTER_XFEM, "Xfem", .get = hv_get_field, .set = hv_set_xfem,
         AT(xcr0), .ones = XSTATE_FP_MASK,
         NEEDS(FEAT_1_ECX, CPUID_EXT_XSAVE)),
     ENV_FIELDS(0x00050000, 4, "Dr", dr[0], sizeof(target_ulong)),
@@ -912,6 +885,11 @@ static const HvReg hv_regs[] = {
     REGS(HV_REGISTER_VSM_VP_SECURE_CONFIG_VTL0, HV_NUM_VTLS - 1,
          "VsmVpSecureConfigVtl", RW(vsm),
          .rsvd = ~(HV_VSM_MBEC_ENABLED | HV_VSM_TLB_LOCKED)),
+    REG(HV_X64_REGISTER_CR_INTERCEPT_CONTROL, "CrInterceptControl", RW(vsm),
+        .rsvd = HV_CR_INTERCEPT_CONTROL_RSVD),
+    /* Cr0Mask, Cr4Mask and Ia32MiscEnableMask */
+    REGS(HV_X64_REGISTER_CR_INTERCEPT_CONTROL + HV_CR_INTERCEPT_CR0_MASK, 3,
+         "CrInterceptMask", RW(vsm)),
 };
 
 static const HvReg *hv_reg_find(HvVp *vp, uint32_t name)

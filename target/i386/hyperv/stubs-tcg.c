@@ -58,3 +58,44 @@ bool hv_tcg_poll(X86CPU *cpu)
 {
     return false;
 }
+
+void helper_hv_load_table(CPUX86State *env, uint32_t name, target_ulong addr)
+{
+}
+
+void hv_tcg_intercept_reg(CPUX86State *env, uint32_t name, uint64_t val,
+                          uintptr_t ra)
+{
+}
+
+void hv_tcg_intercept_msr(CPUX86State *env, bool write, uintptr_t ra)
+{
+}
+
+void hv_tcg_intercept_unknown_msr(CPUX86State *env, bool write, uintptr_t ra)
+{
+}
+
+void hv_tcg_intercept_io(CPUX86State *env, uint16_t port, unsigned size,
+                         bool write, uintptr_t ra)
+{
+}
+
+void hv_tcg_intercept_cpuid(CPUX86State *env, uint32_t *result, uintptr_t ra)
+{
+}
+
+void hv_tcg_intercept_exception(CPUX86State *env, int vector, int is_int,
+                                int error_code, uint64_t cr2, uintptr_t ra)
+{
+}
+
+void hv_tcg_check_svm(CPUX86State *env, uintptr_t ra)
+{
+}
+
+int hv_tcg_deliver(CPUX86State *env, int vector, int is_int, int error_code,
+                   uint64_t next_eip, int is_hw)
+{
+    return is_hw;
+}

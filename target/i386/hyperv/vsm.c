@@ -107,6 +107,15 @@ static int hv_vsm_secure_config(HvVp *vp, uint32_t name)
     return lower < vp->regs_vtl ? lower : -1;
 }
 
+/* HvX64RegisterCrIntercept*, or NULL if @name is another */
+static uint64_t *hv_vsm_cr_intercept(HvVtl *vtl, uint32_t name)
+{
+    unsigned i = name - HV_X64_REGISTER_CR_INTERCEPT_CONTROL;
+
+    return i < HV_CR_INTERCEPT_REGS && hv_vtl_index(vtl) ?
+           &vtl->cr_intercept[i] : NULL;
+}
+
 uint16_t hv_vsm_reg_get(HvVp *vp, uint32_t name, uint64_t *val)
 {
     HvPartition *p = vp->partition;
@@ -142,6 +151,10 @@ uint16_t hv_vsm_reg_get(HvVp *vp, uint32_t name, uint64_t *val)
         *val = p->vtl[vp->regs_vtl].vsm_config;
         break;
     default:
+        if (hv_vsm_cr_intercept(vtl, name)) {
+            *val = *hv_vsm_cr_intercept(vtl, name);
+            break;
+        }
         lower = hv_vsm_secure_config(vp, name);
         if (lower < 0) {
             return HV_STATUS_INVALID_PARAMETER;
@@ -197,6 +210,11 @@ uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val)
     case HV_REGISTER_VSM_PARTITION_CONFIG:
         return hv_vsm_set_partition_config(vp->partition, vp->regs_vtl, val);
     default:
+        if (hv_vsm_cr_intercept(vtl, name)) {
+            *hv_vsm_cr_intercept(vtl, name) = val;
+            hv_intercepts_changed(vp);
+            return HV_STATUS_SUCCESS;
+        }
         lower = hv_vsm_secure_config(vp, name);
         if (lower < 0) {
             return HV_STATUS_INVALID_PARAMETER;

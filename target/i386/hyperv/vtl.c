@@ -195,6 +195,7 @@ static void hv_vtl_switch(HvVp *vp, unsigned vtl)
     vp->regs_vtl = vtl;
     vp->vtl_switched = true;
     qatomic_set(&vp->active_vtl, vtl);
+    hv_intercepts_changed(vp);
     vp->partition->ops->vtl_changed(vp, running);
 }
 
@@ -461,6 +462,7 @@ void hv_vtl_enable(HvVp *vp, unsigned vtl)
     device_cold_reset(DEVICE(c->apic));
     c->apic->wait_for_sipi = hv_vp_waits_for_startup(vp);
     vp->enabled_vtls |= 1u << vtl;
+    hv_intercepts_changed(vp);
 }
 
 void hv_vtl_disable(HvVp *vp, unsigned vtl)
@@ -469,6 +471,7 @@ void hv_vtl_disable(HvVp *vp, unsigned vtl)
     /* Also while the machine is being reset */
     apic_init_reset(DEVICE(vp->context[vtl]->apic));
     vp->enabled_vtls &= ~(1u << vtl);
+    hv_intercepts_changed(vp);
 }
 
 void hv_vtl_start(HvVp *vp, unsigned vtl)
@@ -609,6 +612,8 @@ static int hv_vtls_post_load(void *opaque, int version_id)
     vp->regs_vtl = vp->active_vtl;
     X86_CPU(vp->cs)->apic_state = DEVICE(vp->context[vp->active_vtl]->apic);
     hv_vtl_loaded(vp);
+    /* The partition, which was made before its VPs, is loaded already */
+    hv_intercepts_changed(vp);
     return 0;
 }
 

@@ -433,6 +433,42 @@ void secure_on(int n);                  /* on the first n CPUs */
 void in_vtl1(void (*fn)(void *), void *arg);
 void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v);
 uint64_t vtl_get_reg(unsigned vtl, uint32_t name);
+struct call *secure_regs(void);
+void secure_synic_on(void *unused);
+
+/* Messages about what VTL 0 did (TLFS 13.2), and where parts of them are */
+#define TYPE_GPA_INTERCEPT          0x80000001u
+#define TYPE_IO_INTERCEPT           0x80010000u
+#define TYPE_MSR_INTERCEPT          0x80010001u
+#define TYPE_CPUID_INTERCEPT        0x80010002u
+#define TYPE_EXCEPTION_INTERCEPT    0x80010003u
+#define TYPE_REGISTER_INTERCEPT     0x80010006u
+
+#define ACCESS_READ     0
+#define ACCESS_WRITE    1
+#define ACCESS_EXECUTE  2
+
+#define STATE_PE        (1u << 2)
+#define STATE_LMA       (1u << 4)
+#define STATE_DEBUG     (1u << 5)
+#define STATE_PENDING   (1u << 6)
+#define STATE_SHADOW    (1u << 12)
+
+struct segment {
+    uint64_t base;
+    uint32_t limit;
+    uint16_t selector, attributes;
+};
+
+struct intercept_header {
+    uint32_t vp_index;
+    uint8_t length_cr8;
+    uint8_t access;
+    uint16_t state;
+    struct segment cs;
+    uint64_t rip, rflags;
+};
+_Static_assert(sizeof(struct intercept_header) == 40, "intercept header");
 
 /* tap.c */
 struct test {

@@ -1,0 +1,342 @@
+/*
+ * Hyper-V hypercalls by which a trust level has itself told of what lower ones
+ * do, and answers (TLFS 15.13): intercepts, their results, interrupts
+ *
+ * The TLFS has them for the parent of a partition.  Here a higher trust level
+ * calls them, for its own partition.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "qemu/cutils.h"
+#include "cpu.h"
+#include "hw/i386/apic_internal.h"
+#include "internal.h"
+#include "trace.h"
+
+/* The caller is a trust level that has another one below */
+static uint16_t hv_check_higher(HvHypercall *hc)
+{
+    if (!hc->vp->active_vtl) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    return hv_is_own_partition(ldq_le_p(hc->in)) ?
+           HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_ID;
+}
+
+typedef struct HvInterceptCall {
+    HvHypercall *hc;
+    uint16_t (*fn)(HvHypercall *hc);
+    uint16_t status;
+} HvInterceptCall;
+
+static void hv_all_intercepts_changed(HvPartition *p)
+{
+    unsigned i;
+
+    for (i = 0; i < p->nr_vps; i++) {
+        HvVp *vp = hv_partition_vp(p, i);
+
+        if (vp) {
+            hv_intercepts_changed(vp);
+        }
+    }
+}
+
+static void hv_call_alone(HvVp *vp, void *opaque)
+{
+    HvInterceptCall *c = opaque;
+
+    c->status = c->fn(c->hc);
+    hv_all_intercepts_changed(c->hc->vp->partition);
+}
+
+/* Have @fn called while no VP looks at what it changes */
+static uint16_t hv_alone(HvHypercall *hc, uint16_t (*fn)(HvHypercall *hc))
+{
+    HvInterceptCall c = { .hc = hc, .fn = fn };
+
+    hc->vp->partition->ops->run_on_vp(hc->vp, hc->vp->index, hv_call_alone, &c);
+    return c.status;
+}
+
+static void hv_install_io(HvInstalled *in, unsigned first, unsigned last,
+                          uint32_t access)
+{
+    unsigned i;
+
+    for (i = first; i <= last; i++) {
+        uint8_t bit = 1u << (i % 8);
+        uint8_t *read = &in->io[0][i / 8], *write = &in->io[1][i / 8];
+
+        *read = (*read & ~bit) | (access & HV_INTERCEPT_MASK_READ ? bit : 0);
+        *write = (*write & ~bit) | (access & HV_INTERCEPT_MASK_WRITE ? bit : 0);
+    }
+}
+
+static uint16_t hv_install_cpuid(HvInstalled *in, uint32_t leaf, bool install)
+{
+    unsigned i;
+
+    for (i = 0; i < in->nr_cpuid && in->cpuid[i] != leaf; i++) {
+        /* look further */
+    }
+    if (i == in->nr_cpuid) {
+        if (!install) {
+            return HV_STATUS_SUCCESS;
+        }
+        if (i == HV_CPUID_INTERCEPTS) {
+            return HV_STATUS_INSUFFICIENT_MEMORY;
+        }
+        in->nr_cpuid++;
+    }
+    in->cpuid[i] = install ? leaf : in->cpuid[--in->nr_cpuid];
+    return HV_STATUS_SUCCESS;
+}
+
+static uint32_t hv_installed_types(const HvInstalled *in)
+{
+    return (buffer_is_zero(in->io, sizeof(in->io)) ? 0 : HV_INTERCEPTS_IO) |
+           (in->msr ? HV_INTERCEPTS_MSR : 0) |
+           (in->nr_cpuid ? HV_INTERCEPTS_CPUID : 0) |
+           (in->exceptions ? HV_INTERCEPTS_EXCEPTION : 0);
+}
+
+/* The accesses that there are of each type; 0: it cannot be intercepted */
+static uint32_t hv_intercept_accesses(uint32_t type)
+{
+    switch (type) {
+    case HV_INTERCEPT_TYPE_X64_IO_PORT:
+    case HV_INTERCEPT_TYPE_X64_IO_PORT_RANGE:
+    case HV_INTERCEPT_TYPE_X64_MSR:
+        return HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE;
+    case HV_INTERCEPT_TYPE_X64_CPUID:
+    case HV_INTERCEPT_TYPE_EXCEPTION:
+        return HV_INTERCEPT_MASK_EXECUTE;
+    default:
+        return 0;
+    }
+}
+
+static uint16_t hv_install(HvHypercall *hc)
+{
+    HvInstalled *in = &hc->vp->partition->vtl[hc->vp->active_vtl].installed;
+    uint32_t access = ldl_le_p(hc->in + 8);
+    uint32_t type = ldl_le_p(hc->in + 12);
+    uint64_t param = ldq_le_p(hc->in + 16);
+    uint16_t port = param, last = param >> 16, status = HV_STATUS_SUCCESS;
+
+    switch (type) {
+    case HV_INTERCEPT_TYPE_X64_IO_PORT:
+        if (param > UINT16_MAX) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        hv_install_io(in, port, port, access);
+        break;
+    case HV_INTERCEPT_TYPE_X64_IO_PORT_RANGE:
+        if (param > UINT32_MAX || port > last) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        hv_install_io(in, port, last, access);
+        break;
+    case HV_INTERCEPT_TYPE_X64_MSR:
+        /* Of all MSRs that nobody implements, whichever is named */
+        in->msr = access;
+        break;
+    case HV_INTERCEPT_TYPE_X64_CPUID:
+        if (param > UINT32_MAX) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        status = hv_install_cpuid(in, param, access);
+        break;
+    default:
+        if (param >= 32 || param == EXCP02_NMI) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        in->exceptions = deposit32(in->exceptions, param, 1, !!access);
+        break;
+    }
+    in->types = hv_installed_types(in);
+    trace_hv_install_intercept(hc->vp->active_vtl, type, access, param);
+    return status;
+}
+
+uint16_t hv_hc_install_intercept(HvHypercall *hc)
+{
+    uint32_t accesses = hv_intercept_accesses(ldl_le_p(hc->in + 12));
+    uint16_t status = hv_check_higher(hc);
+
+    if (status != HV_STATUS_SUCCESS) {
+        return status;
+    }
+    return accesses && !(ldl_le_p(hc->in + 8) & ~accesses) ?
+           hv_alone(hc, hv_install) : HV_STATUS_INVALID_PARAMETER;
+}
+
+/* HV_REGISTER_X64_CPUID_RESULT_PARAMETERS; padding is ignored */
+static bool hv_cpuid_result_parse(const uint8_t *in, HvCpuidResult *r)
+{
+    unsigned i;
+
+    if (in[8] > 1 || in[9] > 1) {
+        return false;
+    }
+    r->eax = ldl_le_p(in);
+    r->subleaf = in[8];
+    r->ecx = r->subleaf ? ldl_le_p(in + 4) : 0;
+    r->always = in[9];
+    for (i = 0; i < ARRAY_SIZE(r->val); i++) {
+        r->val[i] = ldl_le_p(in + 12 + i * 8);
+        r->mask[i] = ldl_le_p(in + 16 + i * 8);
+    }
+    return true;
+}
+
+/* Returns: false if there is no room */
+static bool hv_cpuid_result_set(HvVtl *vtl, const HvCpuidResult *r)
+{
+    bool remove = !(r->mask[0] | r->mask[1] | r->mask[2] | r->mask[3]);
+    HvCpuidResult *at = vtl->cpuid_result;
+    HvCpuidResult *end = at + vtl->nr_cpuid_results;
+
+    while (at < end && (at->eax != r->eax || at->subleaf != r->subleaf ||
+                        at->ecx != r->ecx)) {
+        at++;
+    }
+    if (at == end) {
+        if (remove) {
+            return true;
+        }
+        if (vtl->nr_cpuid_results == HV_CPUID_RESULTS) {
+            return false;
+        }
+        vtl->nr_cpuid_results++;
+    }
+    *at = remove ? vtl->cpuid_result[--vtl->nr_cpuid_results] : *r;
+    return true;
+}
+
+static uint16_t hv_register_result(HvHypercall *hc)
+{
+    HvPartition *p = hc->vp->partition;
+    uint32_t index = ldl_le_p(hc->in + 8);
+    HvCpuidResult r;
+    unsigned i;
+
+    if (index == HV_VP_INDEX_SELF) {
+        index = hc->vp->index;
+    }
+    if (index != HV_ANY_VP && !hv_partition_vp(p, index)) {
+        return HV_STATUS_INVALID_VP_INDEX;
+    }
+    if (!hv_cpuid_result_parse(hc->in + 16, &r)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    for (i = 0; i < p->nr_vps; i++) {
+        HvVp *vp = index == HV_ANY_VP || index == i ? hv_partition_vp(p, i) :
+                                                      NULL;
+
+        if (vp && !hv_cpuid_result_set(&vp->vtl[hc->vp->active_vtl], &r)) {
+            return HV_STATUS_INSUFFICIENT_MEMORY;
+        }
+    }
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_hc_register_intercept_result(HvHypercall *hc)
+{
+    uint16_t status = hv_check_higher(hc);
+
+    if (status != HV_STATUS_SUCCESS) {
+        return status;
+    }
+    return ldl_le_p(hc->in + 12) == HV_INTERCEPT_TYPE_X64_CPUID ?
+           hv_alone(hc, hv_register_result) : HV_STATUS_INVALID_PARAMETER;
+}
+
+/*
+ * As a message on the APICs' bus.  Those of VTLs above 0 take fixed interrupts
+ * only, and nobody a vector with an NMI.
+ */
+uint16_t hv_hc_assert_virtual_interrupt(HvHypercall *hc)
+{
+    uint64_t control = ldq_le_p(hc->in + 8);
+    uint64_t dest = ldq_le_p(hc->in + 16);
+    uint32_t vector = ldl_le_p(hc->in + 24);
+    uint8_t vtl = hc->in[28];
+    uint32_t type = control & HV_INTERRUPT_TYPE_MASK;
+    uint16_t status = hv_check_higher(hc);
+
+    if (status != HV_STATUS_SUCCESS) {
+        return status;
+    }
+    if (vtl >= hc->vp->partition->nr_vtls || hc->in[29] || hc->in[30] ||
+        hc->in[31] || dest > UINT32_MAX ||
+        (control & ~(HV_INTERRUPT_TYPE_MASK | HV_INTERRUPT_LEVEL_TRIGGERED |
+                     HV_INTERRUPT_LOGICAL_DESTINATION))) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    if (vtl > hc->vp->active_vtl) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    switch (type) {
+    case HV_INTERRUPT_TYPE_FIXED:
+    case HV_INTERRUPT_TYPE_LOWEST_PRIORITY:
+        if (vector < HV_VECTOR_MIN || vector >= HV_VECTORS) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        break;
+    case HV_INTERRUPT_TYPE_NMI:
+        if (vtl || vector) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+        break;
+    default:
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    trace_hv_assert_virtual_interrupt(vtl, type, dest, vector);
+    apic_deliver_vtl_irq(vtl, dest,
+                         !!(control & HV_INTERRUPT_LOGICAL_DESTINATION), type,
+                         vector, !!(control & HV_INTERRUPT_LEVEL_TRIGGERED));
+    return HV_STATUS_SUCCESS;
+}
+
+/* HV_GPA_PAGE_RANGE: the first page that it is not of, or 0 if it is invalid */
+static uint64_t hv_gpa_range_end(uint64_t range)
+{
+    uint64_t n = (range & HV_GPA_RANGE_COUNT_MASK) + 1;
+    uint64_t end;
+
+    if (!(range & HV_GPA_RANGE_LARGE)) {
+        end = (range >> HV_PAGE_SHIFT) + n;
+    } else if (range & HV_GPA_RANGE_LARGE_RSVD) {
+        return 0;
+    } else {
+        unsigned shift = range & HV_GPA_RANGE_1GB ? 18 : 9;
+
+        end = (range >> HV_GPA_RANGE_LARGE_SHIFT << 9) + (n << shift);
+    }
+    return end > 1ull << (HV_GPA_BITS_MAX - HV_PAGE_SHIFT) ? 0 : end;
+}
+
+/*
+ * Pinning and unpinning: QEMU takes no page away from its guest, so that there
+ * is nothing to do for a range that is valid.
+ */
+uint16_t hv_hc_pin_gpa_page_ranges(HvHypercall *hc)
+{
+    if (!hc->vp->active_vtl) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    if (ldq_le_p(hc->in)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    for (; hc->reps_done < hc->rep_count; hc->reps_done++) {
+        if (!hv_gpa_range_end(ldq_le_p(hc->in + 8 + hc->reps_done * 8))) {
+            return HV_STATUS_INVALID_PARAMETER;
+        }
+    }
+    return HV_STATUS_SUCCESS;
+}
