@@ -326,6 +326,122 @@ TEST(vsm_memory_give_up, "VM-021", .need = NEED)
     CHECK_EQ(*page, secret_word, "nothing was written");
 }
 
+/* The bits of the execution state, and the priority, one after the other */
+TEST(vsm_memory_state, "VM-021,VM-049", .need = NEED)
+{
+    /* sti; movq (%rdi), %rax; cli; ret */
+    static const uint8_t shadow[] = { 0xFB, 0x48, 0x8B, 0x07, 0xFA, 0xC3 };
+    uint64_t *page = page_alloc(), cr0;
+    uint8_t *code = page_alloc();
+    const struct memory_intercept *m = last();
+    struct call c = { .rdi = (uintptr_t)page };
+    uint32_t before;
+
+    begin(1);
+    before = told[this_cpu()->id].count;
+    asm volatile("movq %%cr0, %0" : "=r" (cr0));
+
+    memcpy(code, code_read, 32);
+    for (int i = 0; i < 16; i++) {
+        protect((uintptr_t)page, 0);
+        write_cr8(i);
+        c.target = (uintptr_t)code;
+        call_safe(call_kernel64, &c);
+        CHECK_EQ(m->h.length_cr8, i << 4, "CR8");
+        CHECK_EQ(m->tpr, i, "priority");
+        CHECK_EQ(m->h.state, STATE_PE | STATE_LMA, "state");
+    }
+    write_cr8(0);
+
+    protect((uintptr_t)page, 0);
+    asm volatile("movq %0, %%cr0" :: "r" (cr0 | 1 << 18));
+    call_safe(call_kernel64, &c);
+    CHECK_EQ(m->h.state, STATE_PE | STATE_LMA | 1 << 3, "with CR0.AM");
+    asm volatile("movq %0, %%cr0" :: "r" (cr0));
+
+    protect((uintptr_t)page, 0);
+    asm volatile("movq %0, %%dr7" :: "r" (0x402ull));
+    call_safe(call_kernel64, &c);
+    CHECK_EQ(m->h.state, STATE_PE | STATE_LMA | STATE_DEBUG, "with DR7");
+    asm volatile("movq %0, %%dr7" :: "r" (0x400ull));
+
+    protect((uintptr_t)page, 0);
+    memcpy(code, shadow, sizeof(shadow));
+    irq_disable();
+    call_safe(call_kernel64, &c);
+    CHECK_EQ(m->h.state, STATE_PE | STATE_LMA | STATE_SHADOW, "behind STI");
+    CHECK_EQ(m->h.rip, (uintptr_t)code + 1, "RIP behind STI");
+    CHECK_EQ(m->h.rflags & 0x200, 0x200, "IF");
+    irq_enable();
+    CHECK_EQ(told[this_cpu()->id].count, before + 19, "intercepts");
+}
+
+/* 32-bit code: movl %eax, (%edi); movl (%edi), %ecx; ret */
+TEST(vsm_memory_compat, "VM-021", .need = NEED)
+{
+    static const uint8_t insns[] = { 0x89, 0x07, 0x8B, 0x0F, 0xC3 };
+    uint32_t *page = page_alloc();
+    uint8_t *code = page_alloc();
+    const struct memory_intercept *m = last();
+    struct call c = {
+        .target = (uintptr_t)code, .rdi = (uintptr_t)page + 8, .rax = 0x1234,
+    };
+    uint32_t before;
+
+    begin(1);
+    before = told[this_cpu()->id].count;
+    memcpy(code, insns, sizeof(insns));
+    for (int write = 0; write < 2; write++) {
+        memset(page, 0, 16);
+        protect((uintptr_t)page, write ? R : 0);
+        /* The first of the two that is denied; then both are allowed */
+        call_safe(call_kernel32, &c);
+        CHECK_EQ(c.rcx, 0x1234, "what was read");
+        CHECK_EQ(m->h.access, ACCESS_WRITE, "access");
+        CHECK_EQ(m->h.state, STATE_PE | STATE_LMA, "state");
+        CHECK_EQ(m->h.cs.attributes & 0x60FF, 0x409B, "attributes of CS");
+        CHECK_EQ(m->h.cs.base, 0, "base of CS");
+        CHECK_EQ(m->h.cs.limit, 0xFFFFFFFF, "limit of CS");
+        CHECK_EQ(m->h.rip, (uintptr_t)code, "RIP");
+        CHECK_EQ(m->gva, (uintptr_t)page + 8, "GVA");
+        CHECK_EQ(m->gpa, (uintptr_t)page + 8, "GPA");
+        CHECK_EQ(m->info, GVA_VALID | GVA_GPA_VALID, "info");
+        CHECK_EQ(m->byte_count, 16, "instruction bytes");
+        CHECK(!memcmp(m->bytes, insns, sizeof(insns)), "instruction bytes");
+    }
+    CHECK_EQ(told[this_cpu()->id].count, before + 2, "intercepts");
+}
+
+/* An instruction at the end of what is mapped, and in front of what is */
+TEST(vsm_memory_page_end, "VM-049", .need = NEED)
+{
+    uint64_t va = va_alloc(LARGE_PAGE);
+    uint64_t *page = page_alloc();
+    uint8_t *code = pages_alloc(2, PAGE_SIZE);
+    const struct memory_intercept *m = last();
+    struct call c = {
+        .target = va + PAGE_SIZE - 4, .rdi = (uintptr_t)page,
+    };
+
+    begin(1);
+    map_page(va, (uintptr_t)code, PTE_P | PTE_W);
+    memcpy(code + PAGE_SIZE - 4, code_read, 4);
+    memset(code + PAGE_SIZE, 0xA5, 16);
+    for (int mapped = 0; mapped < 2; mapped++) {
+        if (mapped) {
+            map_page(va + PAGE_SIZE, (uintptr_t)code + PAGE_SIZE, PTE_P);
+        }
+        protect((uintptr_t)page, 0);
+        call_safe(call_kernel64, &c);
+        CHECK_EQ(c.vector, NO_FAULT, "fault");
+        CHECK_EQ(m->h.rip, va + PAGE_SIZE - 4, "RIP");
+        CHECK_EQ(m->byte_count, mapped ? 16 : 4, "instruction bytes");
+        CHECK(!memcmp(m->bytes, code + PAGE_SIZE - 4, mapped ? 16 : 4),
+              "instruction bytes");
+        CHECK(mapped || is_filled(m->bytes + 4, 0, 12), "the others");
+    }
+}
+
 /* The page that an address is looked up in */
 TEST(vsm_memory_page_walk, "VM-023", .need = NEED)
 {
