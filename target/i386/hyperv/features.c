@@ -211,7 +211,6 @@ static const HvFeature hv_features[] = {
         .desc = "extended hypercalls",
         .grants = { HV_RIGHT(FEATURES, EBX, 20) },
         .recommended = true,
-        .emulation_only = true,
     },
     [HYPERV_FEAT_PARTITION_ID] = {
         .prop = "hv-partition-id",

@@ -145,17 +145,17 @@ const HvHypercallRow hv_hypercalls[] = {
       .in_size = 8, .rep_in = 8, PRIV(16),
       .handler = hv_hc_pin_gpa_page_ranges },
     { .code = HVCALL_EXT_QUERY_CAPABILITIES,
-      .name = "HvExtCallQueryCapabilities",
+      .name = "HvExtCallQueryCapabilities", .kernel = true,
       .out_size = 8, PRIV(20), .handler = hv_hc_ext_query_capabilities },
     { .code = HVCALL_EXT_GET_BOOT_ZEROED_MEMORY,
-      .name = "HvExtCallGetBootZeroedMemory",
+      .name = "HvExtCallGetBootZeroedMemory", .kernel = true,
       .out_size = 8 + HV_BOOT_ZEROED_MAX_RANGES * 16, PRIV(20),
       .handler = hv_hc_ext_get_boot_zeroed_memory },
 };
 
 const unsigned hv_nr_hypercalls = ARRAY_SIZE(hv_hypercalls);
 
-static const HvHypercallRow *hv_hypercall_find(HvPartition *p, uint16_t code)
+static const HvHypercallRow *hv_hypercall_find(unsigned caps, uint16_t code)
 {
     unsigned lo = 0, hi = ARRAY_SIZE(hv_hypercalls);
 
@@ -163,7 +163,7 @@ static const HvHypercallRow *hv_hypercall_find(HvPartition *p, uint16_t code)
         unsigned mid = (lo + hi) / 2;
 
         if (hv_hypercalls[mid].code == code) {
-            return hv_hypercalls[mid].needs & ~p->ops->caps ?
+            return hv_hypercalls[mid].needs & ~caps ?
                    NULL : &hv_hypercalls[mid];
         } else if (hv_hypercalls[mid].code < code) {
             lo = mid + 1;
@@ -368,7 +368,7 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
     hc.rep_start = (hc.control >> HV_HYPERCALL_REP_START_SHIFT) &
                    HV_HYPERCALL_REP_MASK;
 
-    row = hv_hypercall_find(vp->partition,
+    row = hv_hypercall_find(vp->partition->ops->caps,
                             hc.control & HV_HYPERCALL_CODE_MASK);
     if (row && row->switch_vtl && hv_has_right(vp->partition, &row->right)) {
         vp->stats.hypercalls[row - hv_hypercalls]++;
@@ -428,7 +428,41 @@ bool hv_hypercall_l2(X86CPU *cpu, HvReadInput read_input)
 {
     CPUX86State *env = &cpu->env;
     uint16_t code = env->regs[hv_caller_is_64bit(env) ? R_ECX : R_EAX];
-    const HvHypercallRow *row = hv_hypercall_find(cpu->hv_vp->partition, code);
+    const HvHypercallRow *row =
+        hv_hypercall_find(cpu->hv_vp->partition->ops->caps, code);
 
     return row && row->l2 && hv_hypercall_do(cpu, true, read_input);
+}
+
+uint16_t hv_hypercall_from_kernel(X86CPU *cpu, uint64_t control,
+                                  uint64_t out_gpa)
+{
+    const HvHypercallRow *row = hv_hypercall_find(0, control &
+                                                  HV_HYPERCALL_CODE_MASK);
+    g_autofree uint8_t *out = NULL;
+    HvHypercall hc = {};
+    uint16_t status;
+
+    if (!row || !row->kernel) {
+        return HV_STATUS_INVALID_HYPERCALL_CODE;
+    }
+    if (!hyperv_feat_enabled(cpu, HYPERV_FEAT_EXT_HYPERCALLS)) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    if (control & ~(uint64_t)HV_HYPERCALL_CODE_MASK) {
+        return HV_STATUS_INVALID_HYPERCALL_INPUT;
+    }
+    if (!hv_gpa_ok(cpu, out_gpa, row->out_size)) {
+        return HV_STATUS_INVALID_ALIGNMENT;
+    }
+    out = g_malloc0(row->out_size);
+    hc.out = out;
+    status = row->handler(&hc);
+    if (status == HV_STATUS_SUCCESS &&
+        address_space_write(&address_space_memory, out_gpa,
+                            MEMTXATTRS_UNSPECIFIED, out,
+                            row->out_size) != MEMTX_OK) {
+        status = HV_STATUS_INVALID_PARAMETER;
+    }
+    return status;
 }

@@ -82,6 +82,20 @@ bool hv_msr_write(X86CPU *cpu, uint32_t msr, uint64_t val);
 bool hv_hypercall(X86CPU *cpu);
 
 /**
+ * hv_hypercall_from_kernel: execute a hypercall that the kernel's own
+ * hypervisor leaves to QEMU
+ * @control: hypercall input value (TLFS 3.7)
+ * @out_gpa: where the output goes
+ *
+ * Of those that QEMU has not always had: calls that need no virtual processor
+ * (HvHypercallRow.kernel).
+ *
+ * Returns: its HV_STATUS.  Context: as hv_msr_read().
+ */
+uint16_t hv_hypercall_from_kernel(X86CPU *cpu, uint64_t control,
+                                  uint64_t out_gpa);
+
+/**
  * hv_cpu_pre_save, hv_cpu_post_load: move the MSR values between the VP and
  * the fields that QEMU's cpu/msr_hyperv_* sections carry
  *

@@ -149,6 +149,7 @@ typedef struct HvHypercall {
  * @bql: the handler needs the big QEMU lock
  * @raw: the handler reads and writes guest memory itself
  * @l2: a nested guest's call may be handled here (TLFS 16.8)
+ * @kernel: needs no VP: it is served beside a kernel's own hypervisor, too
  * @needs: HV_PORT_* without which the call does not exist
  * @switch_vtl: instead of @handler, for a call that has no result because
  *              another trust level runs behind it.  Returns false for #UD.
@@ -166,6 +167,7 @@ typedef struct HvHypercallRow {
     bool bql;
     bool raw;
     bool l2;
+    bool kernel;
     uint8_t needs;
     uint16_t (*handler)(HvHypercall *hc);
     bool (*switch_vtl)(HvHypercall *hc);
