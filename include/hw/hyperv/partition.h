@@ -83,6 +83,11 @@ typedef struct HvGvaRange {
  *               its timer_awaited, which is a moment away, has come, or
  *               before, if it has other work.  Returns false if it never can;
  *               NULL is the same.  Context: big QEMU lock and VP's lock held.
+ * @get_call_regs: fetch no more of the registers of @cs than a hypercall looks at:
+ *                 general registers, segments, control registers, EFER.
+ *                 Returns false if all have to be fetched after all.  For ports
+ *                 that use hv_ioport_init(); NULL is the same as false.
+ * @put_call_regs: give general registers back after @get_call_regs
  * @inject_ud: raise #UD at the instruction of @insn_len bytes that the CPU is
  *             executing or has just executed, whichever it is.  For ports that
  *             use hv_ioport_init() only.
@@ -121,6 +126,8 @@ typedef struct HvPortOps {
                       const HvGvaRange *ranges, unsigned nr);
     void (*spin_wait)(CPUState *cs);
     bool (*await_timer)(HvVp *vp);
+    bool (*get_call_regs)(CPUState *cs);
+    void (*put_call_regs)(CPUState *cs);
     void (*inject_ud)(CPUState *cs, unsigned insn_len);
     void (*write_denied)(CPUState *cs, hwaddr gpa);
     bool (*tsc_delta)(uint64_t *delta);

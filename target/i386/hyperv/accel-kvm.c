@@ -69,6 +69,19 @@ static void hv_kvm_spin_wait(CPUState *cs)
     g_thread_yield();
 }
 
+/* Whether a nested guest runs is part of a state that takes long to fetch */
+static bool hv_kvm_get_call_regs(CPUState *cs)
+{
+    X86CPU *cpu = X86_CPU(cs);
+
+    return !cpu->env.nested_state && !kvm_get_call_registers(cpu);
+}
+
+static void hv_kvm_put_call_regs(CPUState *cs)
+{
+    kvm_put_call_registers(X86_CPU(cs));
+}
+
 static void hv_kvm_inject(CPUX86State *env, int vector, bool has_error_code)
 {
     env->exception_nr = vector;
@@ -165,6 +178,8 @@ static const HvPortOps hv_port_kvm = {
     .init = hv_kvm_init,
     .assert_vector = hv_kvm_assert_vector,
     .spin_wait = hv_kvm_spin_wait,
+    .get_call_regs = hv_kvm_get_call_regs,
+    .put_call_regs = hv_kvm_put_call_regs,
     .inject_ud = hv_kvm_inject_ud,
     .write_denied = hv_kvm_write_denied,
     .tsc_delta = hv_kvm_tsc_delta,

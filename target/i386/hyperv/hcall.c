@@ -12,6 +12,7 @@
 #include "cpu.h"
 #include "exec/address-spaces.h"
 #include "internal.h"
+#include "system/hw_accel.h"
 #include "trace.h"
 
 #define PRIV_EAX(BIT)   .right = HV_RIGHT(FEATURES, EAX, BIT)
@@ -271,6 +272,9 @@ static HvDispatch hv_hypercall_check(X86CPU *cpu, HvHypercall *hc,
         if (fast_size > HV_HYPERCALL_GPR_INPUT_SIZE &&
             !hv_has_right(p, &xmm_in)) {
             return HV_DISPATCH_UD;
+        }
+        if (fast_size > HV_HYPERCALL_GPR_INPUT_SIZE) {
+            cpu_synchronize_state(CPU(cpu));
         }
     } else {
         if ((hc->in_size && !hv_gpa_ok(cpu, hc->in_gpa, hc->in_size)) ||

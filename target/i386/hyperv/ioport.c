@@ -40,6 +40,25 @@ static bool hv_ioport_in_page(HvPartition *p, CPUX86State *env)
            (offset == 0 || offset == HV_HYPERCALL_INSN_LEN);
 }
 
+/*
+ * All registers of a CPU are many: a call has most of them left where they are.
+ * Where it needs more (hv_hypercall_check()) or changes more, vcpu_dirty tells.
+ */
+static void hv_ioport_get_regs(HvPartition *p, CPUState *cs)
+{
+    if (cs->vcpu_dirty || !p->ops->get_call_regs ||
+        !p->ops->get_call_regs(cs)) {
+        cpu_synchronize_state(cs);
+    }
+}
+
+static void hv_ioport_put_regs(HvPartition *p, CPUState *cs)
+{
+    if (!cs->vcpu_dirty) {
+        p->ops->put_call_regs(cs);
+    }
+}
+
 /* Called with the big QEMU lock held, on the CPU's own thread */
 static void hv_ioport_write(void *opaque, hwaddr addr, uint64_t data,
                             unsigned size)
@@ -52,12 +71,14 @@ static void hv_ioport_write(void *opaque, hwaddr addr, uint64_t data,
         return;         /* the monitor, or a test */
     }
     cpu = X86_CPU(cs);
-    cpu_synchronize_state(cs);
+    hv_ioport_get_regs(p, cs);
     if ((cpu->env.hflags & HF_GUEST_MASK) ||
         !hv_ioport_in_page(p, &cpu->env)) {
         return;
     }
-    if (!hv_hypercall(cpu)) {
+    if (hv_hypercall(cpu)) {
+        hv_ioport_put_regs(p, cs);
+    } else {
         p->ops->inject_ud(cs, HV_HYPERCALL_INSN_LEN);
     }
 }
