@@ -10,6 +10,10 @@
 #include "libqos/fw_cfg.h"
 #include "libqos/hyperv.h"
 #include "qobject/qdict.h"
+#ifdef CONFIG_LINUX
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#endif
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -342,73 +346,159 @@ static void test_refused(void)
     assert_refused(",hv-time=maybe", "hv-time");
 }
 
+#define NOT_APIC    "the kernel's APIC tells nobody"
+#define NOT_FLUSH   "the kernel has no call to flush"
+#define NOT_NESTED  "the kernel runs nested guests"
+#define NOT_TCG     "it is implemented on TCG only"
+
 /*
  * Each flag on KVM, with what it needs: what QEMU says of it, or NULL if it can
  * be had
  */
-static void test_kvm(void)
-{
-    static const char apic[] = "the kernel's APIC tells nobody";
-    static const char flush[] = "the kernel has no call to flush";
-    static const char nested[] = "the kernel runs nested guests";
-    static const char tcg[] = "it is implemented on TCG only";
-    static const struct {
-        const char *flag, *needs, *message;
-    } flags[] = {
-        { "hv-relaxed" },
-        { "hv-vapic", "", apic },
-        { "hv-spinlocks=0xfff" },
-        { "hv-vpindex" },
-        { "hv-runtime" },
-        { "hv-crash" },
-        { "hv-time" },
-        { "hv-synic", ",hv-vpindex" },
-        { "hv-stimer", ",hv-vpindex,hv-synic,hv-time" },
-        { "hv-stimer-direct", ",hv-vpindex,hv-synic,hv-time,hv-stimer" },
-        { "hv-tlbflush", ",hv-vpindex", flush },
-        { "hv-tlbflush-ext", ",hv-vpindex", flush },
-        { "hv-tlbflush-direct", "", nested },
-        { "hv-ipi", ",hv-vpindex" },
-        { "hv-reset" },
-        { "hv-frequencies" },
-        { "hv-reenlightenment" },
-        { "hv-avic" },
-        { "hv-emsr-bitmap", "", nested },
-        { "hv-nested-gpa-flush", "", nested },
-        { "hv-evmcs", "", "it needs nested VMX" },
-        { "hv-xmm-input" },
-        { "hv-xmm-output", ",hv-xmm-input" },
-        { "hv-guest-idle", "", apic },
-        { "hv-tsc-invariant", ",hv-time", "no change of CPUID" },
-        { "hv-ext-hypercalls" },
-        { "hv-partition-id" },
-        { "hv-sint-polling", ",hv-vpindex,hv-synic" },
-        { "hv-hypercall-lock" },
-        { "hv-vp-registers", ",hv-vpindex", tcg },
-        { "hv-vsm", ",hv-vpindex,hv-synic,hv-vp-registers", tcg },
-        { "hv-syndbg", ",hv-vpindex,hv-synic,hv-relaxed" },
-        { "hv-no-nonarch-coresharing=on", ",hv-relaxed" },
-        { "hv-enforce-cpuid", ",hv-relaxed" },
-        { "hv-default=on" },
-        { "hv-passthrough=on" },
-        { "hv-default=on,hv-vapic=on", "", apic },
-    };
-    unsigned i;
+static const struct {
+    const char *flag, *needs, *message;
+} kvm_flags[] = {
+    { "hv-relaxed" },
+    { "hv-vapic", "", NOT_APIC },
+    { "hv-spinlocks=0xfff" },
+    { "hv-vpindex" },
+    { "hv-runtime" },
+    { "hv-crash" },
+    { "hv-time" },
+    { "hv-synic", ",hv-vpindex" },
+    { "hv-stimer", ",hv-vpindex,hv-synic,hv-time" },
+    { "hv-stimer-direct", ",hv-vpindex,hv-synic,hv-time,hv-stimer" },
+    { "hv-tlbflush", ",hv-vpindex", NOT_FLUSH },
+    { "hv-tlbflush-ext", ",hv-vpindex", NOT_FLUSH },
+    { "hv-tlbflush-direct", "", NOT_NESTED },
+    { "hv-ipi", ",hv-vpindex" },
+    { "hv-reset" },
+    { "hv-frequencies" },
+    { "hv-reenlightenment" },
+    { "hv-avic" },
+    { "hv-emsr-bitmap", "", NOT_NESTED },
+    { "hv-nested-gpa-flush", "", NOT_NESTED },
+    { "hv-evmcs", "", "it needs nested VMX" },
+    { "hv-xmm-input" },
+    { "hv-xmm-output", ",hv-xmm-input" },
+    { "hv-guest-idle", "", NOT_APIC },
+    { "hv-tsc-invariant", ",hv-time", "no change of CPUID" },
+    { "hv-ext-hypercalls" },
+    { "hv-partition-id" },
+    { "hv-sint-polling", ",hv-vpindex,hv-synic" },
+    { "hv-hypercall-lock" },
+    { "hv-vp-registers", ",hv-vpindex", NOT_TCG },
+    { "hv-vsm", ",hv-vpindex,hv-synic,hv-vp-registers", NOT_TCG },
+    { "hv-syndbg", ",hv-vpindex,hv-synic,hv-relaxed" },
+    { "hv-no-nonarch-coresharing=on", ",hv-relaxed" },
+    { "hv-enforce-cpuid", ",hv-relaxed" },
+    { "hv-default=on" },
+    { "hv-passthrough=on" },
+    { "hv-default=on,hv-vapic=on", "", NOT_APIC },
+};
 
+#define OURS "kvm,kernel-hyperv=off"
+
+/* NULL: the machine can be had */
+static void assert_kvm(const char *accel, const char *cpu, const char *message)
+{
+    g_autofree char *err = start_to_fail(accel, cpu);
+
+    message = message ?: "'no-such-device'";
+    if (!strstr(err, message)) {
+        g_error("%s,%s: expected '%s', got '%s'", accel, cpu, message, err);
+    }
+}
+
+static bool no_kvm(void)
+{
     if (access("/dev/kvm", R_OK | W_OK)) {
         g_test_skip("no access to /dev/kvm");
+        return true;
+    }
+    return false;
+}
+
+static void test_kvm(void)
+{
+    unsigned i;
+
+    if (no_kvm()) {
         return;
     }
-    for (i = 0; i < ARRAY_SIZE(flags); i++) {
-        g_autofree char *cpu = g_strdup_printf(",%s%s", flags[i].flag,
-                                               flags[i].needs ?: "");
-        g_autofree char *err = start_to_fail("kvm,kernel-hyperv=off", cpu);
-        const char *message = flags[i].message ?: "'no-such-device'";
+    for (i = 0; i < ARRAY_SIZE(kvm_flags); i++) {
+        g_autofree char *cpu = g_strdup_printf(",%s%s", kvm_flags[i].flag,
+                                               kvm_flags[i].needs ?: "");
 
-        if (!strstr(err, message)) {
-            g_error("kvm%s: expected '%s', got '%s'", cpu, message, err);
+        assert_kvm(OURS, cpu, kvm_flags[i].message);
+    }
+}
+
+/* Has the host's kernel a Hyper-V of its own? */
+static bool kernel_hyperv(void)
+{
+#ifdef CONFIG_LINUX
+    int fd = open("/dev/kvm", O_RDWR);
+    int ret;
+
+    g_assert_cmpint(fd, >=, 0);
+    ret = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV);
+    close(fd);
+    return ret > 0;
+#else
+    return false;
+#endif
+}
+
+static void test_kvm_accel(void)
+{
+    if (no_kvm()) {
+        return;
+    }
+    assert_kvm(OURS ",kernel-irqchip=on", ",hv-synic,hv-vpindex", NULL);
+    assert_kvm(OURS ",kernel-irqchip=split", ",hv-synic,hv-vpindex", NULL);
+    /* QEMU's own words; it has no APIC for KVM, so that a CPU has none either */
+    assert_kvm(OURS ",kernel-irqchip=off", ",hv-relaxed",
+               "KVM does not support userspace APIC");
+    assert_kvm(OURS ",kernel-irqchip=off", ",-apic,hv-relaxed",
+               "need kernel-irqchip=on or kernel-irqchip=split");
+    assert_kvm("kvm,kernel-hyperv=on", ",hv-relaxed", kernel_hyperv() ? NULL :
+               "kernel-hyperv=on: the kernel does not implement Hyper-V");
+    assert_kvm("kvm,kernel-hyperv=auto", ",hv-relaxed", NULL);
+    assert_kvm("kvm,kernel-hyperv=perhaps", "", "perhaps");
+}
+
+/* A set of flags is on KVM what it is on TCG, but for what cannot be had */
+static void test_kvm_set(const void *set)
+{
+    const char *cpu0 = "/machine/unattached/device[0]";
+    QTestState *tcg, *kvm;
+    unsigned i, on = 0;
+
+    if (no_kvm()) {
+        return;
+    }
+    tcg = qtest_initf("-S -accel tcg -nodefaults -cpu qemu64,%s=on",
+                      (const char *)set);
+    kvm = qtest_initf("-S -accel " OURS " -nodefaults -cpu qemu64,%s=on",
+                      (const char *)set);
+    for (i = 0; i < ARRAY_SIZE(kvm_flags); i++) {
+        const char *flag = kvm_flags[i].flag;
+        bool expected;
+
+        if (strchr(flag, '=')) {
+            continue;
+        }
+        expected = !kvm_flags[i].message && qtest_qom_get_bool(tcg, cpu0, flag);
+        on += expected;
+        if (qtest_qom_get_bool(kvm, cpu0, flag) != expected) {
+            g_error("%s: %s is expected to be %d", (const char *)set, flag,
+                    expected);
         }
     }
+    g_assert_cmpuint(on, >=, 15);
+    qtest_quit(kvm);
+    qtest_quit(tcg);
 }
 
 static void assert_not_added(QTestState *s, const char *command)
@@ -491,6 +581,11 @@ int main(int argc, char **argv)
     qhv_add("cmdline/dependencies", "", test_dependencies);
     qhv_add("cmdline/refused", "", test_refused);
     qhv_add("cmdline/kvm", "", test_kvm);
+    qhv_add("cmdline/kvm-accel", "", test_kvm_accel);
+    qhv_add_row("cmdline/kvm-set", "hv-default", "", "hv-default",
+                test_kvm_set);
+    qhv_add_row("cmdline/kvm-set", "hv-passthrough", "", "hv-passthrough",
+                test_kvm_set);
     qhv_add("cmdline/accepted", "", test_accepted);
     qhv_add("cmdline/hotplug", "", test_hotplug);
     return g_test_run();
