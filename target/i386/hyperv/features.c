@@ -323,6 +323,11 @@ static bool hv_switched_off(X86CPU *cpu, const HvFeature *f)
     return gp && qapi_bool_parse(f->prop, gp->value, &on, NULL) && !on;
 }
 
+bool hv_feature_switched_off(X86CPU *cpu, unsigned feat)
+{
+    return hv_switched_off(cpu, &hv_features[feat]);
+}
+
 bool hv_feature_by_default(X86CPU *cpu, unsigned feat)
 {
     const HvFeature *f = &hv_features[feat];

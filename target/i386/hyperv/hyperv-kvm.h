@@ -36,9 +36,21 @@ bool hv_kvm_emulated_msr(uint32_t msr);
 unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries);
 
 /**
+ * hv_kvm_kernel_cpuid: @entries is what the kernel's own Hyper-V will say
+ */
+void hv_kvm_kernel_cpuid(X86CPU *cpu, const struct kvm_cpuid_entry2 *entries,
+                         unsigned nr);
+
+/**
  * hv_feature_by_default: is it hv-default alone that asks for @feat, so that it
  * may be left out?
  */
 bool hv_feature_by_default(X86CPU *cpu, unsigned feat);
+
+/**
+ * hv_feature_switched_off: does the user want @feat off, whatever set of flags
+ * it is in?
+ */
+bool hv_feature_switched_off(X86CPU *cpu, unsigned feat);
 
 #endif

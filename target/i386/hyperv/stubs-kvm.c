@@ -16,6 +16,11 @@ bool hv_feature_by_default(X86CPU *cpu, unsigned feat)
     return false;
 }
 
+bool hv_feature_switched_off(X86CPU *cpu, unsigned feat)
+{
+    return false;
+}
+
 bool hv_kvm_emulated(void)
 {
     return false;
@@ -29,4 +34,9 @@ bool hv_kvm_emulated_msr(uint32_t msr)
 unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries)
 {
     return 0;
+}
+
+void hv_kvm_kernel_cpuid(X86CPU *cpu, const struct kvm_cpuid_entry2 *entries,
+                         unsigned nr)
+{
 }
