@@ -58,6 +58,15 @@ const char *hv_cpuid_flag(unsigned leaf, unsigned reg, uint32_t bits);
 
 /* migration.c */
 
+/* Why a guest that comes from a kernel's own Hyper-V is not taken */
+extern const char hv_from_kernel_message[];
+
+/**
+ * hv_migration_kernel_cpuid: have streams say what the guest sees of the
+ * kernel's own Hyper-V
+ */
+void hv_migration_kernel_cpuid(const uint32_t cpuid[HV_CPUID_LEAVES][4]);
+
 /**
  * hv_migration_init: have the partition's streams say what the guest sees,
  * and compare it with what it would see here

@@ -210,8 +210,7 @@ static const char *hv_cpu_cannot_load(X86CPU *cpu)
     unsigned i;
 
     if (!cpu->hv_vp->partition->cpuid_loaded) {
-        return "Where it comes from it has no hv-* flags, or its Hyper-V is "
-               "the kernel's: there, use -accel kvm,kernel-hyperv=off";
+        return hv_from_kernel_message;
     }
     if (hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME) && ops->tsc_khz_ok &&
         !ops->tsc_khz_ok(CPU(cpu), env->tsc_khz)) {
