@@ -285,8 +285,8 @@ typedef struct HvVtlContext HvVtlContext;
  * @assert_queued: the VP's own thread will do so
  * @active_vtl: the trust level that runs.  Changed by the VP's own thread, or
  *              as in HvPortOps.run_on_vp
- * @pic_raised: the PIC has raised an interrupt since VTL 0 was last switched to
- *              with the big QEMU lock held, which protects it
+ * @irq_raised: an APIC of the VP may have an interrupt, or the PIC one for it.
+ *              Written with the big QEMU lock held.
  * @regs_vtl: the one whose private registers the CPU's state has at the
  *            moment: @active_vtl, unless a hypercall looks at those of another
  * @enabled_vtls: bitmap; changed with the big QEMU lock held
@@ -310,7 +310,7 @@ struct HvVp {
     unsigned active_vtl;
     unsigned regs_vtl;
     uint16_t enabled_vtls;
-    bool pic_raised;
+    bool irq_raised;
     HvVtlContext *context[HV_NUM_VTLS];
     bool regs_written;
     unsigned insn_len;
@@ -518,6 +518,20 @@ bool hv_partition_write_denied(HvPartition *p, hwaddr gpa);
  * Context: big QEMU lock held.
  */
 bool hv_partition_is_overlay(HvPartition *p, hwaddr gpa);
+
+/**
+ * hv_partition_protected: does a higher trust level set protections at all that
+ * @vtl is to obey?  Context: any.
+ */
+static inline bool hv_partition_protected(const HvPartition *p, unsigned vtl)
+{
+    while (++vtl < p->nr_vtls) {
+        if (qatomic_read(&p->vtl[vtl].protection.enabled)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /**
  * hv_partition_vtl_access: what the higher trust levels let @vtl do at @gpa

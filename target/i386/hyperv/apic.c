@@ -45,13 +45,7 @@ static int hv_apic_highest(const uint32_t *reg)
 
 bool hv_apic_any(const uint32_t *reg)
 {
-    uint32_t any = 0;
-    unsigned i;
-
-    for (i = 0; i < 8; i++) {
-        any |= qatomic_read(&reg[i]);
-    }
-    return any;
+    return hv_apic_highest(reg) >= 0;
 }
 
 static void hv_apic_clear(uint32_t *reg, int vector)
@@ -221,7 +215,13 @@ bool hv_apic_inactive(APICCommonState *s)
 {
     HvVp *vp = s->cpu->hv_vp;
 
-    if (likely(!vp) || s->vtl == hv_apic_active_vtl(vp)) {
+    if (likely(!vp)) {
+        return false;
+    }
+    if (hv_apic_any(s->irr)) {
+        qatomic_set(&vp->irq_raised, true);
+    }
+    if (s->vtl == hv_apic_active_vtl(vp)) {
         return false;
     }
     cpu_interrupt(vp->cs, CPU_INTERRUPT_POLL);
@@ -246,7 +246,7 @@ bool hv_apic_interrupt(APICCommonState *s, int mask)
         return false;
     }
     /* An interrupt of the PIC waits there */
-    qatomic_set(&vp->pic_raised, true);
+    qatomic_set(&vp->irq_raised, true);
     return hv_apic_active_vtl(vp);
 }
 

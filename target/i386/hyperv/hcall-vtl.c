@@ -121,23 +121,21 @@ uint16_t hv_hc_enable_vp_vtl(HvHypercall *hc)
 /* Where the code in the hypercall page leaves the caller's control input */
 static uint64_t hv_vtl_input(HvVp *vp)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
 
     return hv_caller_is_64bit(env) ? env->regs[R_EAX] :
                                      (uint32_t)env->regs[R_ECX];
 }
 
-bool hv_hc_vtl_call(HvHypercall *hc)
+bool hv_hc_vtl_call(HvVp *vp, uint64_t control)
 {
-    return hc->control == HVCALL_VTL_CALL && !hv_vtl_input(hc->vp) &&
-           hv_vtl_call(hc->vp);
+    return control == HVCALL_VTL_CALL && !hv_vtl_input(vp) && hv_vtl_call(vp);
 }
 
-bool hv_hc_vtl_return(HvHypercall *hc)
+bool hv_hc_vtl_return(HvVp *vp, uint64_t control)
 {
-    uint64_t input = hv_vtl_input(hc->vp);
+    uint64_t input = hv_vtl_input(vp);
 
-    return hc->control == HVCALL_VTL_RETURN &&
-           !(input & ~HV_VTL_RETURN_FAST) &&
-           hv_vtl_return(hc->vp, input & HV_VTL_RETURN_FAST);
+    return control == HVCALL_VTL_RETURN && !(input & ~HV_VTL_RETURN_FAST) &&
+           hv_vtl_return(vp, input & HV_VTL_RETURN_FAST);
 }

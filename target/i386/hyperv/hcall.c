@@ -339,13 +339,13 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
 }
 
 /* Returns: false if the guest is to get #UD */
-static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
+static bool hv_hypercall_do(X86CPU *cpu, const HvHypercallRow *row,
+                            uint64_t control, bool l2, HvReadInput read_input)
 {
     CPUX86State *env = &cpu->env;
     HvVp *vp = cpu->hv_vp;
-    const HvHypercallRow *row;
-    HvHypercall hc;
     bool is64 = hv_caller_is_64bit(env);
+    HvHypercall hc;
     uint16_t status;
     uint64_t result;
 
@@ -355,12 +355,11 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
     hc.out = vp->hcall_out;
     hc.reps_done = 0;
     hc.again = false;
+    hc.control = control;
     if (is64) {
-        hc.control = env->regs[R_ECX];
         hc.in_gpa = env->regs[R_EDX];
         hc.out_gpa = env->regs[R_R8];
     } else {
-        hc.control = deposit64(env->regs[R_EAX], 32, 32, env->regs[R_EDX]);
         hc.in_gpa = deposit64(env->regs[R_ECX], 32, 32, env->regs[R_EBX]);
         hc.out_gpa = deposit64(env->regs[R_ESI], 32, 32, env->regs[R_EDI]);
     }
@@ -372,12 +371,6 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
     hc.rep_start = (hc.control >> HV_HYPERCALL_REP_START_SHIFT) &
                    HV_HYPERCALL_REP_MASK;
 
-    row = hv_hypercall_find(vp->partition->ops->caps,
-                            hc.control & HV_HYPERCALL_CODE_MASK);
-    if (row && row->switch_vtl && hv_has_right(vp->partition, &row->right)) {
-        vp->stats.hypercalls[row - hv_hypercalls]++;
-        return row->switch_vtl(&hc);
-    }
     if (!row) {
         status = HV_STATUS_INVALID_HYPERCALL_CODE;
     } else {
@@ -414,28 +407,43 @@ static bool hv_hypercall_do(X86CPU *cpu, bool l2, HvReadInput read_input)
     return true;
 }
 
+static uint64_t hv_control(CPUX86State *env)
+{
+    return hv_caller_is_64bit(env) ? env->regs[R_ECX] :
+           deposit64(env->regs[R_EAX], 32, 32, env->regs[R_EDX]);
+}
+
 bool hv_hypercall(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
-    HvPartition *p = cpu->hv_vp->partition;
+    HvVp *vp = cpu->hv_vp;
+    HvPartition *p = vp->partition;
+    uint64_t control = hv_control(env);
+    const HvHypercallRow *row;
 
     /* TLFS 3.5: kernel mode, protected mode; and a guest that said who it is */
     if (!(env->cr[0] & CR0_PE_MASK) || (env->eflags & VM_MASK) ||
         (env->hflags & HF_CPL_MASK) ||
-        !qatomic_read(&p->vtl[cpu->hv_vp->active_vtl].guest_os_id)) {
+        !qatomic_read(&p->vtl[vp->active_vtl].guest_os_id)) {
         return false;
     }
-    return hv_hypercall_do(cpu, false, hv_read_input);
+    row = hv_hypercall_find(p->ops->caps, control & HV_HYPERCALL_CODE_MASK);
+    if (row && row->switch_vtl && hv_has_right(p, &row->right)) {
+        vp->stats.hypercalls[row - hv_hypercalls]++;
+        return row->switch_vtl(vp, control);
+    }
+    return hv_hypercall_do(cpu, row, control, false, hv_read_input);
 }
 
 bool hv_hypercall_l2(X86CPU *cpu, HvReadInput read_input)
 {
-    CPUX86State *env = &cpu->env;
-    uint16_t code = env->regs[hv_caller_is_64bit(env) ? R_ECX : R_EAX];
+    uint64_t control = hv_control(&cpu->env);
     const HvHypercallRow *row =
-        hv_hypercall_find(cpu->hv_vp->partition->ops->caps, code);
+        hv_hypercall_find(cpu->hv_vp->partition->ops->caps,
+                          control & HV_HYPERCALL_CODE_MASK);
 
-    return row && row->l2 && hv_hypercall_do(cpu, true, read_input);
+    return row && row->l2 && hv_hypercall_do(cpu, row, control, true,
+                                             read_input);
 }
 
 uint16_t hv_hypercall_from_kernel(X86CPU *cpu, uint64_t control,

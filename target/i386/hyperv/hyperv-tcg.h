@@ -9,6 +9,7 @@
 
 #include "cpu.h"
 #include "exec/memattrs.h"
+#include "hw/hyperv/partition.h"
 #include "hyperv-i386.h"
 
 /**
@@ -44,7 +45,10 @@ static inline bool hv_tcg_access(CPUX86State *env, hwaddr paddr, int *prot,
                                  MMUAccessType access_type, int mmu_idx,
                                  bool probe)
 {
-    return likely(!env_archcpu(env)->hv_vp) ||
+    HvVp *vp = env_archcpu(env)->hv_vp;
+
+    return likely(!vp ||
+                  !hv_partition_protected(vp->partition, vp->active_vtl)) ||
            hv_tcg_check_access(env, paddr, prot, access_type, mmu_idx, probe);
 }
 

@@ -10,6 +10,12 @@
 #include "hw/hyperv/partition.h"
 #include "hyperv-i386.h"
 
+/* Without the checks of a cast, which take longer than what it is used for */
+static inline CPUX86State *hv_env(HvVp *vp)
+{
+    return cpu_env(vp->cs);
+}
+
 /* Registers as indexes of HvPartition.cpuid[]: R_EAX is 0, as in cpu.h */
 #define HV_LEAF_FEATURES        3
 #define HV_LEAF_RECOMMENDATIONS 4
@@ -179,7 +185,7 @@ typedef struct HvHypercallRow {
     bool kernel;
     uint8_t needs;
     uint16_t (*handler)(HvHypercall *hc);
-    bool (*switch_vtl)(HvHypercall *hc);
+    bool (*switch_vtl)(HvVp *vp, uint64_t control);
 } HvHypercallRow;
 
 extern const HvHypercallRow hv_hypercalls[];
@@ -291,7 +297,7 @@ static inline bool hv_canonical(CPUX86State *env, uint64_t addr)
 /* apic.c */
 
 /**
- * hv_apic_any: is any bit set in IRR, ISR or TMR?  Context: any.
+ * hv_apic_any: is any bit set in IRR, ISR or TMR?  Context: big QEMU lock held.
  */
 bool hv_apic_any(const uint32_t *reg);
 
@@ -643,8 +649,8 @@ uint16_t hv_hc_install_intercept(HvHypercall *hc);
 uint16_t hv_hc_register_intercept_result(HvHypercall *hc);
 uint16_t hv_hc_assert_virtual_interrupt(HvHypercall *hc);
 uint16_t hv_hc_pin_gpa_page_ranges(HvHypercall *hc);
-bool hv_hc_vtl_call(HvHypercall *hc);
-bool hv_hc_vtl_return(HvHypercall *hc);
+bool hv_hc_vtl_call(HvVp *vp, uint64_t control);
+bool hv_hc_vtl_return(HvVp *vp, uint64_t control);
 uint16_t hv_hc_ext_query_capabilities(HvHypercall *hc);
 uint16_t hv_hc_ext_get_boot_zeroed_memory(HvHypercall *hc);
 

@@ -81,11 +81,6 @@ struct HvReg {
     uint16_t (*set)(HvVp *vp, const HvReg *r, unsigned i, HvRegValue val);
 };
 
-static CPUX86State *hv_env(HvVp *vp)
-{
-    return &X86_CPU(vp->cs)->env;
-}
-
 static DeviceState *hv_apic(HvVp *vp)
 {
     return X86_CPU(vp->cs)->apic_state;

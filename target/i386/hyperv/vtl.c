@@ -32,21 +32,34 @@ QEMU_BUILD_BUG_ON(APIC_VTLS != HV_NUM_VTLS);
 #ifdef TARGET_X86_64
 #define HV_PRIVATE_FIELDS_64(X) \
     X(lstar) X(cstar) X(fmask) X(kernelgsbase)
+#define HV_LAST_OF_SYSCALL kernelgsbase
 #else
 #define HV_PRIVATE_FIELDS_64(X)
+#define HV_LAST_OF_SYSCALL vm_hsave
 #endif
 
 #define HV_PRIVATE_FIELDS(X) \
     X(eip) X(hflags) X(hflags2) X(segs) X(ldt) X(tr) X(gdt) X(idt) \
     X(pdptrs_valid) X(pdptrs) X(efer) X(sysenter_cs) X(sysenter_esp) \
-    X(sysenter_eip) X(star) X(pat) X(tsc_aux) X(pkrs) \
-    X(error_code) X(exception_is_int) X(exception_next_eip) \
-    X(old_exception) X(vm_hsave) X(vm_vmcb) X(tsc_offset) X(intercept) \
+    X(sysenter_eip) X(star) X(vm_hsave) HV_PRIVATE_FIELDS_64(X) X(tsc_aux) \
+    X(pat) X(error_code) X(exception_is_int) X(exception_next_eip) \
+    X(old_exception) X(pkrs) X(vm_vmcb) X(tsc_offset) X(intercept) \
     X(intercept_cr_read) X(intercept_cr_write) X(intercept_dr_read) \
     X(intercept_dr_write) X(intercept_exceptions) X(nested_cr3) \
-    X(nested_pg_mode) X(v_tpr) X(int_ctl) HV_PRIVATE_FIELDS_64(X)
+    X(nested_pg_mode) X(v_tpr) X(int_ctl)
+
+/* The same in pieces, each from one field to another as CPUX86State has them */
+#define HV_PRIVATE_PIECES(X) \
+    X(eip, eip) X(hflags, segs) X(ldt, idt) X(pdptrs_valid, pdptrs) \
+    X(efer, efer) X(sysenter_cs, sysenter_eip) X(star, HV_LAST_OF_SYSCALL) \
+    X(tsc_aux, tsc_aux) X(pat, pat) X(pkrs, pkrs) \
+    X(error_code, exception_next_eip) X(old_exception, old_exception) \
+    X(vm_vmcb, nested_cr3) X(nested_pg_mode, int_ctl)
 
 #define HV_FIELD_DECLARE(F) typeof_field(CPUX86State, F) F;
+
+#define HV_PIECE_SIZE(T, FIRST, LAST) \
+    (offsetof(T, LAST) + sizeof_field(T, LAST) - offsetof(T, FIRST))
 
 /**
  * HvVtlContext: the private state of a trust level
@@ -71,12 +84,19 @@ struct HvVtlContext {
     bool idle;
 };
 
+/* Pieces have no gaps, in which other fields could be */
+#define HV_PIECE_CHECK(FIRST, LAST) \
+    QEMU_BUILD_BUG_ON(HV_PIECE_SIZE(HvVtlContext, FIRST, LAST) != \
+                      HV_PIECE_SIZE(CPUX86State, FIRST, LAST));
+HV_PRIVATE_PIECES(HV_PIECE_CHECK)
+
 static void hv_context_save(HvVp *vp, HvVtlContext *c)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
 
-#define HV_FIELD_SAVE(F) memcpy(&c->F, &env->F, sizeof(c->F));
-    HV_PRIVATE_FIELDS(HV_FIELD_SAVE)
+#define HV_PIECE_SAVE(FIRST, LAST) \
+    memcpy(&c->FIRST, &env->FIRST, HV_PIECE_SIZE(HvVtlContext, FIRST, LAST));
+    HV_PRIVATE_PIECES(HV_PIECE_SAVE)
     c->rsp = env->regs[R_ESP];
     c->rflags = cpu_compute_eflags(env);
     c->cr0 = env->cr[0];
@@ -99,11 +119,11 @@ static void hv_vtl_mark(CPUX86State *env, unsigned vtl)
 
 static void hv_context_load(HvVp *vp, const HvVtlContext *c)
 {
-    X86CPU *cpu = X86_CPU(vp->cs);
-    CPUX86State *env = &cpu->env;
+    CPUX86State *env = hv_env(vp);
 
-#define HV_FIELD_LOAD(F) memcpy(&env->F, &c->F, sizeof(c->F));
-    HV_PRIVATE_FIELDS(HV_FIELD_LOAD)
+#define HV_PIECE_LOAD(FIRST, LAST) \
+    memcpy(&env->FIRST, &c->FIRST, HV_PIECE_SIZE(HvVtlContext, FIRST, LAST));
+    HV_PRIVATE_PIECES(HV_PIECE_LOAD)
     hv_vtl_mark(env, c->apic->vtl);
     env->regs[R_ESP] = c->rsp;
     env->eflags = c->rflags;
@@ -115,20 +135,30 @@ static void hv_context_load(HvVp *vp, const HvVtlContext *c)
     env->cr[4] = c->cr4;
     env->dr[6] = c->dr6;
     env->dr[7] = c->dr7;
-    /* These go by XCR0, too, which is shared */
-    cpu_sync_bndcs_hflags(env);
-    cpu_sync_avx_hflag(env);
+    if (c->cr4 & CR4_OSXSAVE_MASK) {
+        /* These go by XCR0, too, which is shared */
+        cpu_sync_bndcs_hflags(env);
+        cpu_sync_avx_hflag(env);
+    }
     vp->cs->exception_index = c->exception_index;
     vp->pending_event = c->pending_event;
     vp->cs->halted = c->halted;
     vp->idle = c->idle;
-    cpu->apic_state = DEVICE(c->apic);
+    env_archcpu(env)->apic_state = &c->apic->parent_obj;
+}
+
+/* The CPU's state has the private registers of @from, and gets those of @to */
+static void hv_context_exchange(HvVp *vp, unsigned from, unsigned to)
+{
+    hv_context_save(vp, vp->context[from]);
+    hv_context_load(vp, vp->context[to]);
+    vp->regs_vtl = to;
 }
 
 /* As INIT leaves a CPU, as far as it is private */
 static void hv_context_reset(HvVp *vp, HvVtlContext *c)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
     APICCommonState *apic = c->apic;
 
     memset(c, 0, sizeof(*c));
@@ -144,66 +174,65 @@ static void hv_context_reset(HvVp *vp, HvVtlContext *c)
     c->exception_index = -1;
 }
 
+/* Does the PIC wait for the APIC of VTL 0 to take its interrupt? */
+static bool hv_vtl_pic_waits(HvVp *vp)
+{
+    return isa_pic && apic_accept_pic_intr(hv_vtl_apic(vp, 0)) &&
+           pic_get_output(isa_pic);
+}
+
+/* Another thread that raises one leaves it at CPU_INTERRUPT_POLL */
+static void hv_vtl_note_interrupts(HvVp *vp)
+{
+    bool raised = hv_vtl_pic_waits(vp);
+    unsigned vtl;
+
+    for (vtl = 0; vtl < vp->partition->nr_vtls; vtl++) {
+        raised |= hv_apic_any(vp->context[vtl]->apic->irr);
+    }
+    vp->irq_raised = raised;
+}
+
 /* The APIC of another trust level decides about interrupts from now on */
 static void hv_vtl_update_interrupts(HvVp *vp)
 {
-    DeviceState *apic = X86_CPU(vp->cs)->apic_state;
+    DeviceState *apic = env_archcpu(hv_env(vp))->apic_state;
 
+    hv_vtl_note_interrupts(vp);
     cpu_reset_interrupt(vp->cs, CPU_INTERRUPT_HARD);
     apic_poll_irq(apic);
-    if (!vp->active_vtl) {
-        vp->pic_raised = false;
-        if (isa_pic && apic_accept_pic_intr(apic) &&
-            pic_get_output(isa_pic)) {
-            apic_deliver_pic_intr(apic, 1);
-        }
+    if (!vp->active_vtl && hv_vtl_pic_waits(vp)) {
+        apic_deliver_pic_intr(apic, 1);
     }
 }
 
 /*
- * Does an interrupt wait, in any APIC or in front of them?  If none does, it
- * makes no difference which of the APICs decides.
- */
-static bool hv_vtl_interrupts_wait(HvVp *vp)
-{
-    unsigned vtl;
-
-    if (qatomic_read(&vp->cs->interrupt_request) ||
-        qatomic_read(&vp->pic_raised)) {
-        return true;
-    }
-    for (vtl = 0; vtl < vp->partition->nr_vtls; vtl++) {
-        if (hv_apic_any(vp->context[vtl]->apic->irr)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * Without the big QEMU lock, as long as there is no interrupt: who raises one
- * holds it, and looks at active_vtl behind that.  To be followed by
- * hv_vtl_switched(), when everything else is done.
+ * Without the big QEMU lock.  To be followed by hv_vtl_switched(), when
+ * everything else is done.
  */
 static void hv_vtl_switch(HvVp *vp, unsigned vtl)
 {
     bool running = !vp->cs->halted;
 
     trace_hv_vtl_switch(vp->index, vp->active_vtl, vtl);
-    hv_context_save(vp, vp->context[vp->active_vtl]);
-    hv_context_load(vp, vp->context[vtl]);
-    vp->regs_vtl = vtl;
+    hv_context_exchange(vp, vp->active_vtl, vtl);
     vp->vtl_switched = true;
     qatomic_set(&vp->active_vtl, vtl);
     hv_intercepts_changed(vp);
     vp->partition->ops->vtl_changed(vp, running);
 }
 
+/*
+ * As long as there is no interrupt, it makes no difference which of the APICs
+ * decides.  Who raises one holds the big QEMU lock, and looks at active_vtl when
+ * it is there to be seen here.
+ */
 static void hv_vtl_switched(HvVp *vp)
 {
     /* Pairs with hv_apic_active_vtl() */
     smp_mb();
-    if (unlikely(hv_vtl_interrupts_wait(vp))) {
+    if (unlikely(qatomic_read(&vp->cs->interrupt_request) ||
+                 qatomic_read(&vp->irq_raised))) {
         BQL_LOCK_GUARD();
 
         hv_vtl_update_interrupts(vp);
@@ -300,12 +329,16 @@ static bool hv_vtl_wants_entry(HvVp *vp, unsigned vtl)
 
 bool hv_vtl_poll(HvVp *vp)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
     bool entered = false;
     unsigned vtl;
 
+    if (vp->enabled_vtls == 1) {
+        return false;
+    }
+    hv_vtl_note_interrupts(vp);
     /* The firmware's handler is not interrupted */
-    if (vp->enabled_vtls == 1 || (env->hflags & HF_SMM_MASK)) {
+    if (env->hflags & HF_SMM_MASK) {
         return false;
     }
     for (vtl = HV_NUM_VTLS - 1; vtl > vp->active_vtl; vtl--) {
@@ -335,10 +368,13 @@ bool hv_vtl_enter(X86CPU *cpu, unsigned vtl, HvVtlEntry reason)
 /* Behind the instruction that asks for the switch */
 static void hv_vtl_skip_insn(HvVp *vp)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
 
     env->eip += vp->insn_len;
-    env->hflags &= ~HF_INHIBIT_IRQ_MASK;
+    /* A store in front of hv_context_save(), as part of a piece, is slow */
+    if (unlikely(env->hflags & HF_INHIBIT_IRQ_MASK)) {
+        env->hflags &= ~HF_INHIBIT_IRQ_MASK;
+    }
 }
 
 bool hv_vtl_call(HvVp *vp)
@@ -349,12 +385,14 @@ bool hv_vtl_call(HvVp *vp)
         return false;
     }
     hv_vtl_skip_insn(vp);
-    return hv_vtl_enter(X86_CPU(vp->cs), vtl, HV_VTL_ENTRY_CALL);
+    hv_vtl_raise(vp, vtl, HV_VTL_ENTRY_CALL);
+    hv_vtl_switched(vp);
+    return true;
 }
 
 static void hv_vtl_restore_regs(HvVp *vp)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
     uint8_t *control = hv_vtl_control(&vp->vtl[vp->active_vtl]);
 
     if (!control) {
@@ -404,7 +442,7 @@ typedef struct HvLoopFlags {
 void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
                       void (*fn)(HvVp *vp, void *opaque), void *opaque)
 {
-    CPUX86State *env = &X86_CPU(vp->cs)->env;
+    CPUX86State *env = hv_env(vp);
     HvLoopFlags flags = {
         .eflags = env->eflags,
         .cc_dst = env->cc_dst,
@@ -418,14 +456,10 @@ void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
         fn(vp, opaque);
         return;
     }
-    hv_context_save(vp, vp->context[vp->active_vtl]);
-    hv_context_load(vp, vp->context[vtl]);
-    vp->regs_vtl = vtl;
+    hv_context_exchange(vp, vp->active_vtl, vtl);
     vp->regs_written = false;
     fn(vp, opaque);
-    hv_context_save(vp, vp->context[vtl]);
-    hv_context_load(vp, vp->context[vp->active_vtl]);
-    vp->regs_vtl = vp->active_vtl;
+    hv_context_exchange(vp, vtl, vp->active_vtl);
 
     env->eflags = flags.eflags;
     env->cc_dst = flags.cc_dst;
@@ -445,7 +479,7 @@ void hv_vtl_init_regs(HvVp *vp)
 
     if (vp->regs_vtl == vp->active_vtl) {
         do_cpu_init(X86_CPU(vp->cs));
-        hv_vtl_mark(cpu_env(vp->cs), vp->active_vtl);
+        hv_vtl_mark(hv_env(vp), vp->active_vtl);
         cpu_reset_interrupt(vp->cs, CPU_INTERRUPT_SIPI);
         return;
     }
@@ -491,10 +525,10 @@ void hv_vtl_reset(HvVp *vp)
 {
     unsigned vtl;
 
-    X86_CPU(vp->cs)->apic_state = DEVICE(vp->context[0]->apic);
+    env_archcpu(hv_env(vp))->apic_state = DEVICE(vp->context[0]->apic);
     vp->active_vtl = 0;
     vp->regs_vtl = 0;
-    hv_vtl_mark(cpu_env(vp->cs), 0);
+    hv_vtl_mark(hv_env(vp), 0);
     for (vtl = 1; vtl < vp->partition->nr_vtls; vtl++) {
         hv_vtl_disable(vp, vtl);
     }
@@ -597,7 +631,9 @@ static bool hv_vtls_needed(void *opaque)
 
 void hv_vtl_loaded(HvVp *vp)
 {
-    hv_vtl_mark(cpu_env(vp->cs), vp->active_vtl);
+    hv_vtl_mark(hv_env(vp), vp->active_vtl);
+    /* Its APICs may have loaded some */
+    vp->irq_raised = true;
 }
 
 static int hv_vtls_post_load(void *opaque, int version_id)
@@ -610,7 +646,7 @@ static int hv_vtls_post_load(void *opaque, int version_id)
         return -EINVAL;
     }
     vp->regs_vtl = vp->active_vtl;
-    X86_CPU(vp->cs)->apic_state = DEVICE(vp->context[vp->active_vtl]->apic);
+    env_archcpu(hv_env(vp))->apic_state = DEVICE(vp->context[vp->active_vtl]->apic);
     hv_vtl_loaded(vp);
     /* The partition, which was made before its VPs, is loaded already */
     hv_intercepts_changed(vp);
@@ -713,5 +749,5 @@ void hv_vtl_unrealize(HvVp *vp)
 DeviceState *hv_vtl_apic(HvVp *vp, unsigned vtl)
 {
     return vp->context[vtl] ? DEVICE(vp->context[vtl]->apic) :
-                              X86_CPU(vp->cs)->apic_state;
+                              env_archcpu(hv_env(vp))->apic_state;
 }
