@@ -35,9 +35,9 @@ CALLS = {
 }
 
 
-def program():
-    """The guest, compiled."""
-    path = os.path.join(vm.build(), 'guest', 'calls')
+def program(name):
+    """The guest of that name, compiled."""
+    path = os.path.join(vm.build(), 'guest', name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     p = subprocess.run(
         [os.environ.get('CC') or 'cc', '-m32', '-O2', '-ffreestanding',
@@ -45,30 +45,33 @@ def program():
          '-fno-asynchronous-unwind-tables', '-mgeneral-regs-only',
          '-nostdlib', '-static', '-no-pie',
          '-Wl,-N,-Ttext=0x100000,--build-id=none', '-o', path,
-         os.path.join(HERE, 'calls.c')],
+         os.path.join(HERE, f'{name}.c')],
         stderr=subprocess.DEVNULL)
     if p.returncode:
         raise vm.Missing('there is no compiler for 32-bit x86')
     return path
 
 
-def measure(guest, accel):
-    """One run: {key: nanoseconds}."""
+def measure(guest, accel, cpu=CPU, keys=CALLS.keys(), more=()):
+    """One run: {key: nanoseconds}, medians of what is measured repeatedly."""
     p = subprocess.run(
-        [vm.qemu(), '-accel', accel, '-cpu', CPU, '-nodefaults',
+        [vm.qemu(), '-accel', accel, '-cpu', cpu, '-nodefaults',
          '-display', 'none', '-serial', 'stdio', '-no-reboot',
          '-device', 'isa-debug-exit,iobase=0xf4,iosize=4',
-         '-kernel', guest],
+         '-kernel', guest, *more],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, timeout=vm.PATIENCE)
-    found = dict(re.findall(r'^bench (\w+) (\d+)$', p.stdout, re.M))
-    if found.keys() != CALLS.keys():
+    found = {}
+    for key, units, times in re.findall(r'^bench (\w+) (\d+) (\d+)$', p.stdout,
+                                        re.M):
+        found.setdefault(key, []).append(100 * int(units) / int(times))
+    if found.keys() != keys:
         raise vm.Error(f'{accel}: {p.stdout}{p.stderr}')
-    return {k: float(v) for k, v in found.items()}
+    return {k: statistics.median(v) for k, v in found.items()}
 
 
 def table(accels):
-    guest = program()
+    guest = program('calls')
     # in turns, so that what else the machine does hits all alike
     runs = [{a: measure(guest, a) for a in accels} for _ in range(RUNS)]
     rows = [(name, *(f'{statistics.median(r[a][key] for r in runs):,.0f} ns'
