@@ -42,7 +42,11 @@ struct HvNetClass {
  * A section of the receive buffer is as large as a frame needs, but not below
  * this: a frame that was coalesced takes fewer of them.
  */
-#define HV_NET_MIN_SECTION      (8 * KiB)
+#define HV_NET_GOOD_SECTION     (8 * KiB)
+/* A buffer of fewer is small (iPXE's has 64 KiB), and has smaller ones */
+#define HV_NET_GOOD_SECTIONS    32
+/* There is room for each control message */
+#define HV_NET_MIN_SECTION      (HV_NET_MAX_CONTROL + 64)
 #define HV_NET_MAX_SECTIONS     (32 * KiB)
 
 /* What the guest cuts its send buffer into */
@@ -74,6 +78,7 @@ struct HvNetClass {
 #define HV_NET_FIRST            0x10000
 
 QEMU_BUILD_BUG_ON(HV_NET_MAX_SECTIONS >= HV_NET_END);
+QEMU_BUILD_BUG_ON(HV_NET_MIN_SECTION < HV_NET_MAX_CONTROL + NVSP_SECTION_TAIL);
 
 /* Offloads in HvNet.offload */
 enum {

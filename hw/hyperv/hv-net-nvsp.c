@@ -224,16 +224,23 @@ static void nvsp_ndis_config(HvNet *s, NvspMessage *msg)
     s->capabilities = le64_to_cpu(msg->ndis_config.capabilities);
 }
 
+/* How long the sections of a receive buffer of @len bytes are */
+static uint32_t hv_net_section_size(HvNet *s, uint32_t len)
+{
+    uint32_t frame = QEMU_ALIGN_UP(HV_NET_RX_HEADER + s->mtu +
+                                   NVSP_SECTION_TAIL, 64);
+
+    return MAX(frame, len / HV_NET_GOOD_SECTION < HV_NET_GOOD_SECTIONS ?
+                      HV_NET_MIN_SECTION : HV_NET_GOOD_SECTION);
+}
+
 static void nvsp_recv_buf(HvNet *s, NvspMessage *msg)
 {
     uint32_t id = le32_to_cpu(msg->buffer.gpadl);
     uint16_t buffer_id = le16_to_cpu(msg->buffer.id);
     VMBusGpadl *gpadl = NULL;
-    uint32_t size = QEMU_ALIGN_UP(HV_NET_RX_HEADER + s->mtu +
-                                  NVSP_SECTION_TAIL, 64);
-    uint32_t num;
+    uint32_t len, size, num;
 
-    size = MAX(size, HV_NET_MIN_SECTION);
     *msg = (NvspMessage) {
         .type = cpu_to_le32(NVSP_MSG1_RECV_BUF_COMPLETE),
         .recv_buf_complete.status = cpu_to_le32(NVSP_STAT_FAIL),
@@ -241,7 +248,9 @@ static void nvsp_recv_buf(HvNet *s, NvspMessage *msg)
     if (!s->recv_buf) {
         gpadl = vmbus_get_gpadl(s->queues[0].chan, id);
     }
-    num = gpadl ? MIN(vmbus_gpadl_len(gpadl) / size, HV_NET_MAX_SECTIONS) : 0;
+    len = gpadl ? vmbus_gpadl_len(gpadl) : 0;
+    size = hv_net_section_size(s, len);
+    num = MIN(len / size, HV_NET_MAX_SECTIONS);
     if (num <= HV_NET_CONTROL_SECTIONS) {
         qemu_log_mask(LOG_GUEST_ERROR, "hv-net: receive buffer of GPADL %u "
                       "is %s\n", id,

@@ -624,6 +624,31 @@ static void test_versions(void)
     net_stop(n);
 }
 
+/* iPXE has a receive buffer of 64 KiB, and nothing but version 1 */
+static void test_small_buffer(void)
+{
+    static const unsigned pages[] = { 16, 12, RECV_PAGES };
+    Net *n = net_start(NULL);
+    uint8_t frame[1514];
+
+    net_connect(n);
+    for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
+        net_open(n);
+        qvmbus_gpadl_teardown(n->b, n->c->offer->relid, n->recv_gpadl);
+        n->recv_gpadl = qvmbus_gpadl(n->b, n->c->offer->relid, n->recv,
+                                     pages[i]);
+        net_up(n, NVSP_VERSION_1, 0);
+        g_assert_cmpint(n->section_size * n->sections, <=,
+                        pages[i] * QHV_PAGE);
+        for (unsigned j = 0; j < 100; j++) {
+            assert_arrives(n, frame, make_frame(frame, mac, peer_mac, 1514,
+                                                j));
+        }
+        net_close(n);
+    }
+    net_stop(n);
+}
+
 static void test_control(void)
 {
     Net *n = net_ready(0);
@@ -1490,6 +1515,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/hyperv/net/versions", test_versions);
     qtest_add_func("/hyperv/net/nic", test_nic);
+    qtest_add_func("/hyperv/net/small-buffer", test_small_buffer);
     qtest_add_func("/hyperv/net/control", test_control);
     qtest_add_func("/hyperv/net/oids", test_oids);
     qtest_add_func("/hyperv/net/settings", test_settings);
