@@ -46,15 +46,26 @@ def build():
     return os.environ.get('BUILD') or os.path.join(HERE, '..', '..', 'build')
 
 
-def guest(kernel):
-    """The paths of a guest's kernel and initramfs, made on first use."""
+def made(name):
+    """The folder in which mkguest has made what is named."""
     out = os.path.join(build(), 'guest')
-    p = subprocess.run([os.path.join(HERE, 'mkguest'), out, kernel],
+    p = subprocess.run([os.path.join(HERE, 'mkguest'), out, name],
                        stdout=sys.stderr, stderr=subprocess.PIPE, text=True)
     if p.returncode:
         raise Missing((p.stderr.strip().splitlines() or ['mkguest fails'])[-1])
+    return out
+
+
+def guest(kernel):
+    """The paths of a guest's kernel and initramfs, made on first use."""
+    out = made(kernel)
     return (os.path.join(out, f'vmlinuz-{kernel}'),
             os.path.join(out, f'initrd-{kernel}'))
+
+
+def command_line(append=''):
+    """What the kernel of a test's guest is told."""
+    return f'console=ttyS0 quiet panic=-1 MODE=test {append}'.strip()
 
 
 def image(folder, size, format='qcow2', name='disk'):
@@ -123,7 +134,7 @@ class VM:
     """kernel: cloud or generic; cpu: the -cpu of QEMU; args: more of QEMU's.
 
     With program set, the guest is that one instead, and append its command
-    line.  With tools set, the guest has mke2fs and e2fsck.  Unless reboot is
+    line; if it is empty, the machine boots by itself.  With tools set, the guest has mke2fs and e2fsck.  Unless reboot is
     set, a guest that reboots ends QEMU: it has crashed.
     vm.log names a file that keeps the console after the test.
     """
@@ -144,8 +155,8 @@ class VM:
             '-serial', 'chardev:tty',
             '-chardev', f'socket,id=qmp,fd={qmp_end.fileno()}',
             '-mon', 'chardev=qmp,mode=control',
-            *(['-kernel', program, '-append', append] if program else
-              self.debian(kernel, tools, append)),
+            *(self.debian(kernel, tools, append) if program is None else
+              ['-kernel', program, '-append', append] if program else []),
             *devices, *args]
         if not reboot:
             argv += ['-no-reboot']
@@ -172,7 +183,7 @@ class VM:
         try:
             self.receive()
             self.qmp('qmp_capabilities')
-            if wait and not incoming and not program:
+            if wait and not incoming and program is None:
                 self.ready()
         except BaseException:
             self.close()
@@ -183,8 +194,8 @@ class VM:
         image, initrd = guest(kernel)
         if tools:
             initrd = self.joined(initrd, guest('tools')[1])
-        append = f'console=ttyS0 quiet panic=-1 MODE=test {append}'.strip()
-        return ['-kernel', image, '-initrd', initrd, '-append', append]
+        return ['-kernel', image, '-initrd', initrd,
+                '-append', command_line(append)]
 
     def joined(self, *parts):
         """One initramfs of several."""
