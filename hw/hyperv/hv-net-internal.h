@@ -58,6 +58,14 @@ struct HvNetClass {
 /* Packets of the guest that may wait for the backend; then others wait, too */
 #define HV_NET_MAX_PARKED       128
 
+/*
+ * A guest hears late that a small packet has gone: when there is something else
+ * to tell it, after so many of them or this time.
+ */
+#define HV_NET_SMALL            1024
+#define HV_NET_MAX_LATE         16
+#define HV_NET_LATE_NS          (200 * SCALE_US)
+
 /* Sections that only control messages may take */
 #define HV_NET_CONTROL_SECTIONS 16
 
@@ -118,6 +126,9 @@ typedef struct HvNetStats {
  *
  * @reserved: room in the ring for the completion of the packet at its head: its
  *            length and 1, or 0 if none is reserved
+ * @late: completions in the ring that the guest does not see yet; there are
+ *        none while the VM is stopped
+ * @late_timer: when it will, if there is any
  * @rx_ranges: frames in sections of the receive buffer that the guest has not
  *             been told of yet, @rx_count of them
  */
@@ -126,6 +137,8 @@ typedef struct HvNetQueue {
     VMBusChannel *chan;
     uint32_t index;
     uint32_t reserved;
+    uint32_t late;
+    QEMUTimer late_timer;
     uint32_t rx_count;
     vmbus_xferpg_range rx_ranges[NVSP_MAX_RANGES];
 } HvNetQueue;
@@ -235,9 +248,15 @@ void hv_net_offload_changed(HvNet *s);
 /** hv_net_process: do what the guest has asked for in a queue's ring. */
 void hv_net_process(HvNetQueue *q);
 
-/** hv_net_complete: send the completion of a RNDIS packet. */
+/**
+ * hv_net_complete: send the completion of a RNDIS packet.
+ * @late: the guest need not see it at once
+ */
 void hv_net_complete(HvNetQueue *q, uint64_t transaction_id, uint32_t status,
-                     uint32_t reserved);
+                     uint32_t reserved, bool late);
+
+/** hv_net_show_late: let the guest see all completions of a queue. */
+void hv_net_show_late(void *opaque);
 
 /** hv_net_forget: drop the buffers and all else that a guest has set up. */
 void hv_net_forget(HvNet *s);

@@ -98,6 +98,15 @@ static void hv_net_recv_complete(HvNet *s, uint64_t id)
 
 /* --- To the guest ------------------------------------------------------- */
 
+/* The guest sees what is in a queue's ring */
+static void hv_net_seen(HvNetQueue *q)
+{
+    if (q->late) {
+        q->late = 0;
+        timer_del(&q->late_timer);
+    }
+}
+
 static uint32_t nvsp_msg_size(HvNet *s)
 {
     return s->version == NVSP_VERSION_61 ? NVSP_MSG_SIZE_61 : NVSP_MSG_SIZE;
@@ -141,6 +150,7 @@ bool hv_net_send_ranges(HvNetQueue *q, uint32_t channel_type,
     trace_hv_net_send(q->index, channel_type, first, count);
     vmbus_channel_send(q->chan, VMBUS_PACKET_DATA_USING_XFER_PAGES, &desc,
                        desclen, &msg, nvsp_msg_size(s), true, first);
+    hv_net_seen(q);
     return true;
 }
 
@@ -419,9 +429,10 @@ static bool hv_net_control_packet(HvNet *s, const struct iovec *iov,
     return hv_net_control(s, buf, le32_to_cpu(header->length), status);
 }
 
-/* Returns whether the packet is done, and its status */
+/* Returns whether the packet is done, its status and if it is a small one */
 static bool hv_net_rndis_packet(HvNetQueue *q, const VMBusPacket *pkt,
-                                const NvspRndisPkt *rndis, uint32_t *status)
+                                const NvspRndisPkt *rndis, uint32_t *status,
+                                bool *small)
 {
     HvNet *s = q->net;
     uint32_t type = le32_to_cpu(rndis->channel_type);
@@ -442,6 +453,7 @@ static bool hv_net_rndis_packet(HvNetQueue *q, const VMBusPacket *pkt,
     if (n >= 0) {
         *status = NVSP_STAT_SUCCESS;
         if (type == NVSP_CHANNEL_DATA) {
+            *small = iov_size(s->iov, n) <= HV_NET_SMALL;
             *status = hv_net_tx_messages(q, s->iov, n);
         } else {
             done = hv_net_control_packet(s, s->iov, n, status);
@@ -462,15 +474,32 @@ static bool hv_net_rndis_packet(HvNetQueue *q, const VMBusPacket *pkt,
 }
 
 void hv_net_complete(HvNetQueue *q, uint64_t transaction_id, uint32_t status,
-                     uint32_t reserved)
+                     uint32_t reserved, bool late)
 {
     NvspMessage msg = {
         .type = cpu_to_le32(NVSP_MSG1_RNDIS_PKT_COMPLETE),
         .rndis_pkt_complete.status = cpu_to_le32(status),
     };
+    struct iovec iov = { .iov_base = &msg, .iov_len = reserved - 1 };
 
-    vmbus_channel_send(q->chan, VMBUS_PACKET_COMP, NULL, 0, &msg,
-                       reserved - 1, false, transaction_id);
+    vmbus_channel_write(q->chan, VMBUS_PACKET_COMP, NULL, 0, &iov, 1, false,
+                        transaction_id);
+    if (late && ++q->late < HV_NET_MAX_LATE) {
+        if (q->late == 1) {
+            timer_mod(&q->late_timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+                                      HV_NET_LATE_NS);
+        }
+    } else {
+        hv_net_show_late(q);
+    }
+}
+
+void hv_net_show_late(void *opaque)
+{
+    HvNetQueue *q = opaque;
+
+    vmbus_channel_commit(q->chan);
+    hv_net_seen(q);
 }
 
 /* The row of a message on channel @q, or NULL */
@@ -518,13 +547,14 @@ static bool hv_net_packet(HvNetQueue *q, const VMBusPacket *pkt)
     }
     if (rndis) {
         uint32_t status;
+        bool small = false;
 
-        if (!hv_net_rndis_packet(q, pkt, &msg.rndis_pkt, &status)) {
+        if (!hv_net_rndis_packet(q, pkt, &msg.rndis_pkt, &status, &small)) {
             return false;
         }
         if (!hv_net_tx_park(s, pkt->need_comp ? q : NULL, pkt->transaction_id,
                             status, q->reserved) && pkt->need_comp) {
-            hv_net_complete(q, pkt->transaction_id, status, q->reserved);
+            hv_net_complete(q, pkt->transaction_id, status, q->reserved, small);
         }
     } else {
         if (row) {
@@ -551,7 +581,13 @@ static bool hv_net_next_packet(HvNetQueue *q)
 {
     VMBusPacket pkt;
 
-    if (!vmbus_channel_recv_packet(q->chan, &pkt) || !hv_net_packet(q, &pkt)) {
+    if (!vmbus_channel_recv_packet(q->chan, &pkt) &&
+        /* what came meanwhile, of which the guest does not signal */
+        (vmbus_channel_recv_start(q->chan) ||
+         !vmbus_channel_recv_packet(q->chan, &pkt))) {
+        return false;
+    }
+    if (!hv_net_packet(q, &pkt)) {
         return false;
     }
     vmbus_channel_recv_pop(q->chan);

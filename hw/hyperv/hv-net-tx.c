@@ -45,7 +45,8 @@ static void hv_net_tx_unpark(HvNet *s)
 
     QSIMPLEQ_REMOVE_HEAD(&s->parked, link);
     if (p->q) {
-        hv_net_complete(p->q, p->transaction_id, p->status, p->reserved);
+        hv_net_complete(p->q, p->transaction_id, p->status, p->reserved,
+                        false);
     }
     g_free(p);
     s->num_parked--;

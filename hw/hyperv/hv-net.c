@@ -114,6 +114,9 @@ static void hv_net_close_channel(VMBusChannel *chan)
     HvNet *s = q->net;
 
     hv_net_tx_orphan(q);
+    /* who closes a channel waits for no answer */
+    q->late = 0;
+    timer_del(&q->late_timer);
     if (!q->index) {
         hv_net_forget(s);
         return;
@@ -189,9 +192,15 @@ static NetClientInfo hv_net_info = {
 
 static void hv_net_vm_state_change(void *opaque, bool running, RunState state)
 {
+    HvNet *s = opaque;
+
     if (running) {
-        hv_net_kick(opaque);
-        qemu_bh_schedule(HV_NET(opaque)->rx_bh);
+        hv_net_kick(s);
+        qemu_bh_schedule(s->rx_bh);
+        return;
+    }
+    for (unsigned i = 0; i < s->max_queues; i++) {
+        hv_net_show_late(&s->queues[i]);
     }
 }
 
@@ -206,6 +215,8 @@ static void hv_net_vmdev_realize(VMBusDevice *vdev, Error **errp)
         s->queues[i].net = s;
         s->queues[i].index = i;
         s->queues[i].chan = vmbus_device_channel(vdev, i);
+        timer_init_ns(&s->queues[i].late_timer, QEMU_CLOCK_VIRTUAL,
+                      hv_net_show_late, &s->queues[i]);
     }
     s->nic = qemu_new_nic(&hv_net_info, &s->conf, TYPE_HV_NET, dev->id,
                           &dev->mem_reentrancy_guard, s);
@@ -236,6 +247,9 @@ static void hv_net_vmdev_unrealize(VMBusDevice *vdev)
     qemu_del_vm_change_state_handler(s->vmstate);
     hv_net_forget(s);
     qemu_bh_delete(s->rx_bh);
+    for (unsigned i = 0; i < s->max_queues; i++) {
+        timer_del(&s->queues[i].late_timer);
+    }
     /* with what is in the backend's queue */
     for (int i = 0; i < MAX(1, s->conf.peers.queues); i++) {
         qemu_purge_queued_packets(qemu_get_subqueue(s->nic, i));

@@ -54,23 +54,25 @@ static uint32_t get32(const void *p)
 
 /* --- the machine -------------------------------------------------------- */
 
-static int peer(char **args, const char *extra)
+static int peer(char **args, unsigned queues, const char *extra)
 {
-    int sv[2];
+    int sv[2], size = 32 * KiB;
 
     g_assert(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+    /* a peer that does not read is soon noticed */
+    g_assert(!setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
     *args = g_strdup_printf("-netdev socket,id=net,fd=%d -device "
-                            "hv-net,id=nic,netdev=net,mac=" MAC ",queues=4 %s",
-                            sv[1], extra ? extra : "");
+                            "hv-net,id=nic,netdev=net,mac=" MAC ",queues=%u %s",
+                            sv[1], queues, extra ? extra : "");
     return sv[0];
 }
 
-static Net *net_start(const char *extra)
+static Net *net_start(unsigned queues, const char *extra)
 {
     Net *n = g_new0(Net, 1);
     g_autofree char *args = NULL;
 
-    n->fd = peer(&args, extra);
+    n->fd = peer(&args, queues, extra);
     n->s = qvmbus_start(1, args);
     n->b = qvmbus_new(n->s, 1);
     n->tid = 0x1000;
@@ -383,7 +385,7 @@ static void net_up(Net *n, uint32_t version, uint64_t caps)
 /* A machine with a card that is ready for frames */
 static Net *net_ready(uint64_t caps)
 {
-    Net *n = net_start(NULL);
+    Net *n = net_start(4, NULL);
 
     net_connect(n);
     net_open(n);
@@ -604,7 +606,7 @@ static void test_versions(void)
         NVSP_VERSION_6, NVSP_VERSION_61,
     };
     static const uint32_t refused[] = { 0, 1, 0x20000, 0x60002, 0x70000 };
-    Net *n = net_start(NULL);
+    Net *n = net_start(4, NULL);
     uint8_t frame[1514];
 
     net_connect(n);
@@ -1133,6 +1135,75 @@ static void test_send_pressure(void)
     net_stop(n);
 }
 
+/* A packet of one frame, which has gone to the peer when this returns */
+static void send_one(Net *n, uint32_t size)
+{
+    uint8_t frame[1514], buf[2048];
+    uint32_t len = make_packet(buf, frame,
+                               make_frame(frame, peer_mac, mac, size, 0),
+                               NULL, 0);
+    NvspMessage msg = {
+        .type = cpu_to_le32(NVSP_MSG1_RNDIS_PKT),
+        .rndis_pkt.section_size = cpu_to_le32(len),
+    };
+
+    qtest_memwrite(n->s, n->send, buf, len);
+    qvmbus_send(n->c, QVP_INBAND, NULL, 0, &msg, sizeof(msg), true, ++n->tid);
+    g_assert_cmpint(peer_recv(n, frame, sizeof(frame)), ==, size);
+}
+
+static unsigned count_completions(Net *n)
+{
+    QVmbusPacket *p;
+    unsigned count = 0;
+
+    while ((p = qvmbus_try_recv(n->c))) {
+        g_assert_cmpint(p->type, ==, QVP_COMPLETION);
+        qvmbus_packet_free(p);
+        count++;
+    }
+    return count;
+}
+
+/* Who sends small packets hears later that they have gone */
+static void test_late(void)
+{
+    Net *n = net_ready(0);
+    uint8_t frame[60];
+    QVmbusPacket *p;
+
+    /* a large one, and what was waiting for it */
+    send_one(n, 60);
+    g_assert_cmpint(count_completions(n), ==, 0);
+    send_one(n, 1514);
+    g_assert_cmpint(count_completions(n), ==, 2);
+    /* many */
+    for (unsigned i = 0; i < 15; i++) {
+        send_one(n, 60);
+        g_assert_cmpint(count_completions(n), ==, 0);
+    }
+    send_one(n, 60);
+    g_assert_cmpint(count_completions(n), ==, 16);
+    /* time */
+    send_one(n, 60);
+    qtest_clock_step(n->s, 199 * 1000);
+    g_assert_cmpint(count_completions(n), ==, 0);
+    qtest_clock_step(n->s, 1000);
+    g_assert_cmpint(count_completions(n), ==, 1);
+    /* a frame */
+    send_one(n, 60);
+    peer_send(n, frame, make_frame(frame, mac, peer_mac, 60, 1));
+    p = qvmbus_recv(n->c);
+    g_assert_cmpint(p->type, ==, QVP_COMPLETION);
+    qvmbus_packet_free(p);
+    frame_free(guest_recv(n));
+    /* the end: nothing may wait in a machine that is stopped */
+    send_one(n, 60);
+    qtest_qmp_assert_success(n->s, "{'execute': 'stop'}");
+    g_assert_cmpint(count_completions(n), ==, 1);
+    net_stop(n);
+}
+
 static void assert_indicated(Net *n, uint32_t status)
 {
     Frame *f = guest_recv(n);
@@ -1358,7 +1429,7 @@ static void test_hostile(void)
 /* Open and close, with frames under way, again and again */
 static void test_cycles(void)
 {
-    Net *n = net_start(NULL);
+    Net *n = net_start(4, NULL);
     uint8_t frame[1514];
 
     net_connect(n);
@@ -1386,6 +1457,342 @@ static void test_cycles(void)
     net_open(n);
     net_up(n, NVSP_VERSION_61, 0);
     assert_arrives(n, frame, make_frame(frame, mac, peer_mac, 60, 1));
+    net_stop(n);
+}
+
+/* --- a day's work ------------------------------------------------------- */
+
+/*
+ * Frames have a number, and their length and bytes follow from that.  Those
+ * that are under way when the channel is closed may be lost, no others; none
+ * comes twice, or after a later one.
+ */
+typedef struct Flow {
+    uint32_t sent, seen, may_be_lost;   /* numbers of the next frame */
+} Flow;
+
+/* Places in guest memory that packets of the guest are sent from */
+#define SOAK_SECTIONS   5
+#define SOAK_SLOTS      (SOAK_SECTIONS + 12)
+
+typedef struct Soak {
+    Net *n;
+    GRand *random;
+    Flow to_peer, to_guest;
+    uint64_t slot[SOAK_SLOTS];  /* transaction whose packet is here, or 0 */
+    GArray *held;               /* packets of the host's that the guest has */
+    bool stalled;               /* the peer does not read */
+    unsigned requests;
+} Soak;
+
+static uint32_t soak_frame(uint8_t *buf, const uint8_t *dst,
+                           const uint8_t *src, uint32_t number)
+{
+    uint32_t len = 60 + number * 2654435761u % 1455;
+
+    make_frame(buf, dst, src, len, number * 13);
+    stl_le_p(buf + 14, number);
+    return len;
+}
+
+static void soak_seen(Flow *flow, const uint8_t *frame, uint32_t len,
+                      const uint8_t *dst, const uint8_t *src)
+{
+    uint8_t want[1514];
+    uint32_t number = get32(frame + 14);
+
+    g_assert_cmpint(number, >=, flow->seen);
+    g_assert_cmpint(number, <, flow->sent);
+    if (number > flow->seen) {
+        g_assert_cmpint(number, <=, flow->may_be_lost);
+    }
+    g_assert_cmpint(soak_frame(want, dst, src, number), ==, len);
+    g_assert(!memcmp(frame, want, len));
+    flow->seen = number + 1;
+}
+
+/* A packet of the guest's with up to three frames */
+static void soak_guest_send(Soak *k)
+{
+    Net *n = k->n;
+    unsigned i = g_rand_int_range(k->random, 0, SOAK_SLOTS);
+    unsigned frames = g_rand_int_range(k->random, 1, 4);
+    bool section = i < SOAK_SECTIONS;
+    uint64_t at = section ? n->send + i * n->send_section :
+                            n->page + (i - SOAK_SECTIONS) * 2 * QHV_PAGE;
+    uint8_t buf[8192], frame[1514];
+    uint32_t len = 0;
+    uint32_t head = section ? 0 : g_rand_int_range(k->random, 0, 400) * 8;
+    uint64_t desc[4] = {
+        cpu_to_le64(1ull << 32), 0,
+        cpu_to_le64(at / QHV_PAGE), cpu_to_le64(at / QHV_PAGE + 1),
+    };
+    NvspMessage msg = {
+        .type = cpu_to_le32(NVSP_MSG1_RNDIS_PKT),
+        .rndis_pkt.section_index = cpu_to_le32(section ? i : NVSP_NO_SECTION),
+    };
+
+    if (k->slot[i]) {
+        return;
+    }
+    for (unsigned f = 0; f < frames; f++) {
+        len += make_packet(buf + len, frame,
+                           soak_frame(frame, peer_mac, mac,
+                                      k->to_peer.sent + f), NULL, 0);
+    }
+    if (section) {
+        msg.rndis_pkt.section_size = cpu_to_le32(len);
+    }
+    desc[1] = cpu_to_le64((uint64_t)head << 32 | len);
+    qtest_memwrite(n->s, at + head, buf, len);
+    if (qvmbus_try_send(n->c, section ? QVP_INBAND : QVP_GPA_DIRECT,
+                        section ? NULL : desc,
+                        section ? 0 : head + len > QHV_PAGE ? 32 : 24,
+                        &msg, sizeof(msg), true, n->tid + 1)) {
+        k->slot[i] = ++n->tid;
+        k->to_peer.sent += frames;
+        k->requests++;
+    }
+    qvmbus_signal(n->c);
+}
+
+static void soak_peer_send(Soak *k)
+{
+    uint8_t frame[1514];
+    uint32_t len = soak_frame(frame, mac, peer_mac, k->to_guest.sent);
+
+    /* no more than the sockets hold: it may be that nobody reads */
+    if (k->to_guest.sent - k->to_guest.seen < 40) {
+        peer_send(k->n, frame, len);
+        k->to_guest.sent++;
+        k->requests++;
+    }
+}
+
+/* What the guest has got */
+static void soak_take(Soak *k)
+{
+    QVmbusPacket *p;
+
+    while ((p = qvmbus_try_recv(k->n->c))) {
+        if (p->type == QVP_COMPLETION) {
+            unsigned i = 0;
+
+            g_assert_cmpint(get32(p->data + 4), ==, NVSP_STAT_SUCCESS);
+            /* of a packet that had none yet */
+            while (i < SOAK_SLOTS && k->slot[i] != p->transaction_id) {
+                i++;
+            }
+            g_assert_cmpint(i, <, SOAK_SLOTS);
+            k->slot[i] = 0;
+        } else {
+            Frame *f = frame_of(k->n, p);
+
+            g_assert_cmpint(f->channel, ==, NVSP_CHANNEL_DATA);
+            for (uint32_t at = 0; at < f->len; ) {
+                RndisPacket *r = (void *)(f->data + at);
+
+                soak_seen(&k->to_guest,
+                          f->data + at + 8 + le32_to_cpu(r->data_offset),
+                          le32_to_cpu(r->data_length), mac, peer_mac);
+                at += le32_to_cpu(r->header.length);
+            }
+            g_array_append_val(k->held, f->tid);
+            frame_free(f);
+        }
+        qvmbus_packet_free(p);
+    }
+}
+
+/* Give some of the host's packets back, in any order */
+static void soak_complete(Soak *k, unsigned most)
+{
+    while (k->held->len && most--) {
+        unsigned i = g_rand_int_range(k->random, 0, k->held->len);
+
+        complete(k->n, g_array_index(k->held, uint64_t, i));
+        g_array_remove_index_fast(k->held, i);
+    }
+}
+
+static void soak_peer_take(Soak *k)
+{
+    uint8_t frame[1514];
+
+    while (!k->stalled &&
+           recv(k->n->fd, frame, 1, MSG_PEEK | MSG_DONTWAIT) == 1) {
+        uint32_t len = peer_recv(k->n, frame, sizeof(frame));
+
+        soak_seen(&k->to_peer, frame, len, peer_mac, mac);
+    }
+}
+
+static bool flow_settled(const Flow *flow)
+{
+    return flow->seen == flow->sent || flow->sent == flow->may_be_lost;
+}
+
+static bool soak_settled(Soak *k)
+{
+    for (unsigned i = 0; i < SOAK_SLOTS; i++) {
+        if (k->slot[i]) {
+            return false;
+        }
+    }
+    return flow_settled(&k->to_peer) && flow_settled(&k->to_guest);
+}
+
+/* Until all frames are where they belong, and nobody owes an answer */
+static void soak_settle(Soak *k)
+{
+    int64_t end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+
+    k->stalled = false;
+    do {
+        soak_take(k);
+        soak_complete(k, UINT_MAX);
+        soak_peer_take(k);
+        qtest_clock_step(k->n->s, 10 * 1000);
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+    } while (!soak_settled(k));
+}
+
+/* The guest starts anew, whatever is under way */
+static void soak_restart(Soak *k, bool machine)
+{
+    Net *n = k->n;
+
+    if (machine) {
+        qtest_system_reset(n->s);
+        qvmbus_synic_on(n->s, 0);
+        qhv_set_guest_os_id(n->s);
+        g_ptr_array_set_size(n->b->offers, 0);
+        net_connect(n);
+    } else {
+        net_close(n);
+    }
+    memset(k->slot, 0, sizeof(k->slot));
+    g_array_set_size(k->held, 0);
+    k->to_peer.may_be_lost = k->to_peer.sent;
+    k->to_guest.may_be_lost = k->to_guest.sent;
+    net_open(n);
+    net_up(n, NVSP_VERSION_61, 0);
+}
+
+/*
+ * Requests of all kinds in random order, with a peer that stalls and a guest
+ * that starts anew in the middle: each frame arrives once and as it was, and
+ * each packet is completed once.  SOAK is how many, SEED their order.
+ */
+static void test_soak(void)
+{
+    const char *env_requests = getenv("SOAK"), *env_seed = getenv("SEED");
+    unsigned requests = env_requests ? atoi(env_requests) : 20000;
+    unsigned seed = env_seed ? atoi(env_seed) : 1, restarts = 0;
+    Soak k = {
+        .n = net_ready(0),
+        .random = g_rand_new_with_seed(seed),
+        .held = g_array_new(false, false, sizeof(uint64_t)),
+    };
+
+    while (k.requests < requests) {
+        unsigned what = g_rand_int_range(k.random, 0, 1000);
+
+        if (what < 400) {
+            soak_guest_send(&k);
+        } else if (what < 700) {
+            soak_peer_send(&k);
+        } else if (what < 850) {
+            soak_take(&k);
+        } else if (what < 930) {
+            soak_peer_take(&k);
+        } else if (what < 970) {
+            soak_complete(&k, 5);
+        } else if (what < 993) {
+            k.stalled = !k.stalled;
+        } else if (what < 996) {
+            soak_settle(&k);
+            sane(k.n);
+        } else if (what < 998) {
+            soak_settle(&k);
+            g_assert_cmpint(request(k.n, RNDIS_MSG_RESET, 0, NULL, 0, NULL,
+                                    NULL), ==, RNDIS_STATUS_SUCCESS);
+            set_filter(k.n, NDIS_FILTER_DIRECTED);
+        } else {
+            soak_restart(&k, restarts++ % 8 == 7);
+        }
+    }
+    soak_settle(&k);
+    g_assert_cmpint(restarts, >, 8);
+    g_test_message("%u requests, %u restarts, %u and %u frames", k.requests,
+                   restarts, k.to_peer.sent, k.to_guest.sent);
+    g_rand_free(k.random);
+    g_array_free(k.held, true);
+    net_stop(k.n);
+}
+
+/* --- memory ------------------------------------------------------------- */
+
+/* Bytes that QEMU has allocated itself; the guest's memory is shared */
+static int64_t anonymous_memory(Net *n)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status",
+                                            qtest_pid(n->s));
+    g_autofree char *status = NULL;
+    uint64_t kib = 0;
+
+    if (g_file_get_contents(path, &status, NULL, NULL)) {
+        const char *line = strstr(status, "RssAnon:");
+
+        if (line) {
+            sscanf(line, "RssAnon: %" SCNu64, &kib);
+        }
+    }
+    return kib * KiB;
+}
+
+/* An open channel costs little more than its rings, however they are laid */
+static void test_memory(void)
+{
+    const unsigned queues = 64, pages = 256;
+    Net *n = net_start(queues, "-machine memory-backend=ram -object "
+                               "memory-backend-memfd,id=ram,size=64M");
+    uint64_t pfn[256];
+    int64_t before, after;
+    NvspMessage reply;
+
+    net_connect(n);
+    net_open(n);
+    net_up(n, NVSP_VERSION_61, 0);
+    if (!anonymous_memory(n)) {
+        g_test_skip("the host does not tell how much memory a process has");
+        net_stop(n);
+        return;
+    }
+    nvsp(n, (NvspMessage) {
+             .type = cpu_to_le32(NVSP_MSG5_SUBCHANNEL),
+             .subchannel.op = cpu_to_le32(NVSP_SUBCHANNEL_ALLOCATE),
+             .subchannel.num_subchannels = cpu_to_le32(queues - 1),
+         }, &reply);
+    g_assert_cmpint(le32_to_cpu(reply.subchannel.op), ==, NVSP_STAT_SUCCESS);
+    qvmbus_wait_offer(n->b, HV_NET_CLASS_GUID, queues - 1);
+    /* no two next to each other, and the same for all: nobody uses them */
+    for (unsigned i = 0; i < pages; i++) {
+        pfn[i] = 32 * MiB / QHV_PAGE + 2 * i;
+    }
+    before = anonymous_memory(n);
+    for (unsigned i = 1; i < queues; i++) {
+        QVmbusOffer *offer = qvmbus_find(n->b, HV_NET_CLASS_GUID, i);
+        uint32_t gpadl;
+
+        gpadl = qvmbus_gpadl_pfns(n->b, offer->relid, pfn, pages, 0,
+                                  pages * QHV_PAGE);
+        g_assert_cmpint(qvmbus_open_gpadl(offer, gpadl, pages / 2, 0), ==, 0);
+    }
+    after = anonymous_memory(n);
+    g_test_message("%" PRId64 " bytes for each channel",
+                   (after - before) / (queues - 1));
+    g_assert_cmpint(after - before, <, (queues - 1) * 64 * KiB);
     net_stop(n);
 }
 
@@ -1461,7 +1868,7 @@ static void test_migration(void)
     qtest_quit(n->s);
     close(n->fd);
 
-    n->fd = peer(&args, "-incoming defer");
+    n->fd = peer(&args, 4, "-incoming defer");
     n->s = qvmbus_start(1, args);
     n->b->qts = n->s;
     c->bus = n->b;
@@ -1526,10 +1933,13 @@ int main(int argc, char **argv)
     qtest_add_func("/hyperv/net/vlan", test_vlan);
     qtest_add_func("/hyperv/net/recv-pressure", test_recv_pressure);
     qtest_add_func("/hyperv/net/send-pressure", test_send_pressure);
+    qtest_add_func("/hyperv/net/late", test_late);
     qtest_add_func("/hyperv/net/link", test_link);
     qtest_add_func("/hyperv/net/scaling", test_scaling);
     qtest_add_func("/hyperv/net/hostile", test_hostile);
     qtest_add_func("/hyperv/net/cycles", test_cycles);
+    qtest_add_func("/hyperv/net/soak", test_soak);
+    qtest_add_func("/hyperv/net/memory", test_memory);
     qtest_add_func("/hyperv/net/hotplug", test_hotplug);
     qtest_add_func("/hyperv/net/migration", test_migration);
     return g_test_run();

@@ -101,15 +101,40 @@ static void vmbus_channel_broken(VMBusChannel *chan, const char *what)
 
 /* Sending */
 
+void vmbus_channel_commit(VMBusChannel *chan)
+{
+    if (chan->gpadl && vmbus_send_ring_commit(&chan->send)) {
+        vmbus_channel_notify_guest(chan);
+    }
+}
+
 int vmbus_channel_reserve(VMBusChannel *chan,
                           uint32_t desclen, uint32_t msglen)
 {
     int ret = vmbus_send_ring_reserve(&chan->send, desclen, msglen);
 
+    if (ret == -ENOSPC) {
+        /* the guest makes room by reading what is there */
+        vmbus_channel_commit(chan);
+    }
     if (chan->send.ring.broken) {
         vmbus_channel_broken(chan, "read index out of range");
     }
     return ret;
+}
+
+ssize_t vmbus_channel_write(VMBusChannel *chan, uint16_t pkt_type,
+                            const void *desc, uint32_t desclen,
+                            const struct iovec *iov, unsigned iov_cnt,
+                            bool need_comp, uint64_t transaction_id)
+{
+    uint16_t flags = need_comp ? VMBUS_PACKET_FLAG_REQUEST_COMPLETION : 0;
+
+    if (!chan->gpadl) {
+        return -EINVAL;
+    }
+    return vmbus_send_ring_write(&chan->send, pkt_type, flags, transaction_id,
+                                 desc, desclen, iov, iov_cnt);
 }
 
 ssize_t vmbus_channel_sendv(VMBusChannel *chan, uint16_t pkt_type,
@@ -117,17 +142,10 @@ ssize_t vmbus_channel_sendv(VMBusChannel *chan, uint16_t pkt_type,
                             const struct iovec *iov, unsigned iov_cnt,
                             bool need_comp, uint64_t transaction_id)
 {
-    uint16_t flags = need_comp ? VMBUS_PACKET_FLAG_REQUEST_COMPLETION : 0;
-    uint32_t size;
+    ssize_t size = vmbus_channel_write(chan, pkt_type, desc, desclen, iov,
+                                       iov_cnt, need_comp, transaction_id);
 
-    if (!chan->gpadl) {
-        return -EINVAL;
-    }
-    size = vmbus_send_ring_write(&chan->send, pkt_type, flags, transaction_id,
-                                 desc, desclen, iov, iov_cnt);
-    if (vmbus_send_ring_commit(&chan->send)) {
-        vmbus_channel_notify_guest(chan);
-    }
+    vmbus_channel_commit(chan);
     return size;
 }
 

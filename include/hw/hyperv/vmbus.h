@@ -207,6 +207,26 @@ int vmbus_channel_reserve(VMBusChannel *chan,
                           uint32_t desclen, uint32_t msglen);
 
 /**
+ * vmbus_channel_write: put a packet, for which room was reserved, into the ring
+ *
+ * The guest does not see it before vmbus_channel_commit() or the next packet
+ * that is sent; a ring that is full is committed by vmbus_channel_reserve().
+ * What is not committed when the VM stops is lost.
+ *
+ * Returns: as vmbus_channel_send()
+ */
+ssize_t vmbus_channel_write(VMBusChannel *chan, uint16_t pkt_type,
+                            const void *desc, uint32_t desclen,
+                            const struct iovec *iov, unsigned iov_cnt,
+                            bool need_comp, uint64_t transaction_id);
+
+/**
+ * vmbus_channel_commit: show the guest what was written, and interrupt it if it
+ * waits for a packet.  Nothing happens if the channel is not open.
+ */
+void vmbus_channel_commit(VMBusChannel *chan);
+
+/**
  * vmbus_channel_send: send a packet for which room was reserved
  *
  * The guest sees it at once and is interrupted if it waits for one.

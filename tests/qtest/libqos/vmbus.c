@@ -64,8 +64,8 @@ void qvmbus_wait(QVmbus *b, bool (*done)(QVmbus *b, void *opaque),
 
     while (!done(b, opaque)) {
         g_assert_cmpint(g_get_monotonic_time(), <, end);
-        /* Each command lets QEMU's main loop run once */
-        qtest_readl(b->qts, 0);
+        /* Each command lets QEMU's main loop run once, and time passes */
+        qtest_clock_step(b->qts, 10 * 1000);
     }
 }
 
