@@ -713,6 +713,8 @@ bool hv_vtl_realize(HvVp *vp, Error **errp)
                    "apic=off");
         return false;
     }
+    /* It patches the code of the guest, even where a VTL protects that */
+    qdev_prop_set_bit(cpu->apic_state, "vapic", false);
     for (vtl = 0; vtl < vp->partition->nr_vtls; vtl++) {
         DeviceState *apic = vtl ? hv_vtl_apic_new(cpu, vtl, errp) :
                                   cpu->apic_state;
