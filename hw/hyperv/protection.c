@@ -84,6 +84,30 @@ void hv_protection_set(HvProtection *pr, hwaddr gpa, uint8_t mask)
     qatomic_set(&c->mask[gpa / HV_PAGE_SIZE % HV_CHUNK_PAGES], mask);
 }
 
+typedef struct HvPageCount {
+    uint64_t pages;
+    uint8_t default_mask;
+} HvPageCount;
+
+static void hv_chunk_count(void *obj, uint32_t hash, void *opaque)
+{
+    HvChunk *c = obj;
+    HvPageCount *count = opaque;
+    unsigned i;
+
+    for (i = 0; i < HV_CHUNK_PAGES; i++) {
+        count->pages += c->mask[i] != count->default_mask;
+    }
+}
+
+uint64_t hv_protection_count(HvProtection *pr)
+{
+    HvPageCount count = { .default_mask = pr->default_mask };
+
+    qht_iter(&pr->chunks, hv_chunk_count, &count);
+    return count.pages;
+}
+
 void hv_protection_enable(HvProtection *pr, uint8_t default_mask)
 {
     qatomic_set(&pr->default_mask, default_mask);

@@ -416,9 +416,11 @@ static void test_query(void)
     vp = qlist_first(qdict_get_qlist(info, "vps"));
     for (i = 0; i < 3; i++) {
         QDict *of = i < 2 ? qobject_to(QDict, qlist_entry_obj(vp)) : info;
+        QDict *vtl = i < 2 ? qobject_to(QDict,
+                         qlist_peek(qdict_get_qlist(of, "vtls"))) : info;
         unsigned n = 0;
 
-        QLIST_FOREACH_ENTRY(qdict_get_qlist(of, "msrs"), msr) {
+        QLIST_FOREACH_ENTRY(qdict_get_qlist(vtl, "msrs"), msr) {
             QDict *d = qobject_to(QDict, qlist_entry_obj(msr));
             uint32_t num = qdict_get_int(d, "number");
             uint64_t val = qnum_get_uint(qobject_to(QNum,

@@ -251,6 +251,10 @@ struct HvVtl {
     /* To be asserted when the VP's lock is released */
     DECLARE_BITMAP(vectors, HV_VECTORS);
 
+    /* For 'info hyperv': by HvVtlEntry; only the VP's own thread writes them */
+    uint64_t entries[4];
+    uint64_t returns;
+
     /* HvRegisterVsmVina, and HvRegisterVsmVpSecureConfigVtlX by X */
     uint64_t vina;
     uint64_t secure_config[HV_NUM_VTLS];

@@ -68,6 +68,13 @@ void hv_protection_set(HvProtection *pr, hwaddr gpa, uint8_t mask);
  */
 uint8_t hv_protection_get(HvProtection *pr, hwaddr gpa, bool *chunk);
 
+/**
+ * hv_protection_count: how many pages have not the default protection?
+ *
+ * Context: big QEMU lock held.
+ */
+uint64_t hv_protection_count(HvProtection *pr);
+
 /* Bytes of guest memory whose protections are allocated together */
 #define HV_PROTECTION_CHUNK (2u << 20)
 

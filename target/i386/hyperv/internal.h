@@ -105,6 +105,7 @@ typedef struct HvMsr {
     bool bql;
     bool bql_read;
     bool per_vp;        /* a register of the VP, not of the partition */
+    bool per_vtl;       /* of the partition, which has one for each VTL */
     bool no_dump;       /* nothing to show, or reading has side effects */
 } HvMsr;
 
@@ -353,6 +354,28 @@ bool hv_vtl_poll(HvVp *vp);
  */
 void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
                       void (*fn)(HvVp *vp, void *opaque), void *opaque);
+
+/**
+ * HvVtlRegs: what people look for in a trust level's state
+ */
+typedef struct HvVtlRegs {
+    uint64_t rip;
+    uint64_t rsp;
+    uint64_t rflags;
+    uint64_t cr0;
+    uint64_t cr3;
+    uint64_t cr4;
+    uint64_t efer;
+    bool halted;
+} HvVtlRegs;
+
+/**
+ * hv_vtl_look: what registers has a trust level of @vp?
+ *
+ * Of the one that runs they are roughly so, unless the VM is stopped.  Context:
+ * big QEMU lock held.
+ */
+void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs);
 
 /**
  * hv_vtl_init_regs: bring private registers and APIC of the trust level in the

@@ -170,13 +170,93 @@ static void hv_print_stats(Monitor *mon, const HypervVpStats *stats)
     hv_print_count(mon, "auto-EOIs", stats->auto_eois);
 }
 
+static void hv_print_registers(Monitor *mon, const HypervVtlRegisters *r)
+{
+    monitor_printf(mon, "  RIP %016" PRIx64 " RSP %016" PRIx64
+                   " RFLAGS %08" PRIx64 "%s\n", r->rip, r->rsp, r->rflags,
+                   r->halted ? " (halted)" : "");
+    monitor_printf(mon, "  CR0 %08" PRIx64 " CR3 %016" PRIx64 " CR4 %08" PRIx64
+                   " EFER %04" PRIx64 "\n", r->cr0, r->cr3, r->cr4, r->efer);
+}
+
+static void hv_print_entries(Monitor *mon, const HypervVtlEntries *entries)
+{
+    hv_print_count(mon, "entries by VTL calls", entries->calls);
+    hv_print_count(mon, "entries by interrupts", entries->interrupts);
+    hv_print_count(mon, "entries by intercepts", entries->intercepts);
+    hv_print_count(mon, "VTL returns", entries->returns);
+}
+
+static void hv_print_vtl(Monitor *mon, const HypervVtl *vtl)
+{
+    const uint64List *config;
+    unsigned lower = 0;
+
+    if (vtl->registers) {
+        hv_print_registers(mon, vtl->registers);
+    }
+    hv_print_msrs(mon, vtl->msrs);
+    hv_print_sints(mon, vtl->sints);
+    hv_print_timers(mon, vtl->timers);
+    if (vtl->has_vina) {
+        monitor_printf(mon, "  %-46s 0x%016" PRIx64 "\n", "HvRegisterVsmVina",
+                       vtl->vina);
+    }
+    for (config = vtl->secure_config; config; config = config->next) {
+        g_autofree char *name =
+            g_strdup_printf("HvRegisterVsmVpSecureConfigVtl%u", lower++);
+
+        monitor_printf(mon, "  %-46s 0x%016" PRIx64 "\n", name, config->value);
+    }
+    if (vtl->entries) {
+        hv_print_entries(mon, vtl->entries);
+    }
+}
+
 static void hv_print_vp(Monitor *mon, const HypervVp *vp)
 {
-    monitor_printf(mon, "VP %u\n", vp->index);
-    hv_print_msrs(mon, vp->msrs);
-    hv_print_sints(mon, vp->sints);
-    hv_print_timers(mon, vp->timers);
+    const HypervVtlList *vtl;
+
+    for (vtl = vp->vtls; vtl; vtl = vtl->next) {
+        monitor_printf(mon, "VP %u", vp->index);
+        if (vp->vtls->next) {
+            monitor_printf(mon, " VTL %u%s", vtl->value->index,
+                           vtl->value->index == vp->active_vtl ? ", which runs"
+                                                               : "");
+        }
+        monitor_printf(mon, "\n");
+        hv_print_vtl(mon, vtl->value);
+    }
+    if (vp->vtls->next) {
+        monitor_printf(mon, "VP %u in any VTL\n", vp->index);
+    }
     hv_print_stats(mon, vp->stats);
+}
+
+static void hv_print_vsm(Monitor *mon, const HypervVsm *vsm)
+{
+    const HypervPartitionVtlList *vtl;
+
+    monitor_printf(mon, "virtual secure mode: highest VTL %u, %s\n",
+                   vsm->maximum_vtl, vsm->vtls ? "in use" : "not in use");
+    for (vtl = vsm->vtls; vtl; vtl = vtl->next) {
+        const HypervPartitionVtl *v = vtl->value;
+
+        monitor_printf(mon, "VTL %u\n", v->index);
+        hv_print_msrs(mon, v->msrs);
+        monitor_printf(mon, "  %-46s 0x%016" PRIx64 "%s%s%s\n",
+                       "HvRegisterVsmPartitionConfig", v->config,
+                       v->mbec ? " MBEC" : "",
+                       v->deny_lower_vtl_startup ? " DenyLowerVtlStartup" : "",
+                       v->zero_memory_on_reset ? " ZeroMemoryOnReset" : "");
+        if (v->protections) {
+            monitor_printf(mon, "  protected pages: %" PRIu64 "\n",
+                           v->protected_pages);
+            hv_print_words(mon, "  access to all others", v->default_access);
+        } else {
+            monitor_printf(mon, "  protects no memory\n");
+        }
+    }
 }
 
 static void hv_print_partition(Monitor *mon, const HypervInfo *info)
@@ -202,6 +282,9 @@ static void hv_print_partition(Monitor *mon, const HypervInfo *info)
                        info->spin_wait_limit);
     }
     hv_print_msrs(mon, info->msrs);
+    if (info->vsm) {
+        hv_print_vsm(mon, info->vsm);
+    }
 }
 
 void hmp_info_hyperv(Monitor *mon, const QDict *qdict)

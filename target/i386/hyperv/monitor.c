@@ -119,7 +119,22 @@ static strList **hv_query_bits(HvPartition *p, unsigned leaf, unsigned reg,
     return tail;
 }
 
-static HypervMsrList *hv_query_msrs(HvVp *vp, bool per_vp)
+static bool hv_msr_of_vp(const HvMsr *row)
+{
+    return row->per_vp;
+}
+
+static bool hv_msr_of_partition(const HvMsr *row)
+{
+    return !row->per_vp;
+}
+
+static bool hv_msr_of_partition_vtl(const HvMsr *row)
+{
+    return row->per_vtl;
+}
+
+static HypervMsrList *hv_query_msrs(HvVtl *vtl, bool (*wanted)(const HvMsr *))
 {
     HypervMsrList *list = NULL, **tail = &list;
     unsigned i;
@@ -128,9 +143,9 @@ static HypervMsrList *hv_query_msrs(HvVp *vp, bool per_vp)
         const HvMsr *row = &hv_msrs[i];
         uint64_t val;
 
-        if (row->per_vp == per_vp && row->read && !row->no_dump &&
-            hv_msr_allowed(vp->partition, row) &&
-            row->read(&vp->vtl[0], row->index, &val)) {
+        if (wanted(row) && row->read && !row->no_dump &&
+            hv_msr_allowed(vtl->vp->partition, row) &&
+            row->read(vtl, row->index, &val)) {
             HypervMsr *msr = g_new0(HypervMsr, 1);
 
             msr->name = g_strconcat(HV_MSR_PREFIX, row->name, NULL);
@@ -164,18 +179,18 @@ static HypervSint *hv_query_sint(HvSynic *s, unsigned i)
     return sint;
 }
 
-static HypervSintList *hv_query_sints(HvVp *vp)
+static HypervSintList *hv_query_sints(HvVtl *vtl)
 {
     static const HvRight synic = HV_RIGHT(FEATURES, EAX, 2);
     HypervSintList *list = NULL, **tail = &list;
     unsigned i;
 
-    if (hv_has_right(vp->partition, &synic)) {
-        hv_vp_lock(vp);
+    if (hv_has_right(vtl->vp->partition, &synic)) {
+        hv_vp_lock(vtl->vp);
         for (i = 0; i < HV_SINT_COUNT; i++) {
-            QAPI_LIST_APPEND(tail, hv_query_sint(&vp->vtl[0].synic, i));
+            QAPI_LIST_APPEND(tail, hv_query_sint(&vtl->synic, i));
         }
-        hv_vp_unlock(vp);
+        hv_vp_unlock(vtl->vp);
     }
     return list;
 }
@@ -210,18 +225,18 @@ static HypervTimer *hv_query_timer(HvStimer *t)
     return timer;
 }
 
-static HypervTimerList *hv_query_timers(HvVp *vp)
+static HypervTimerList *hv_query_timers(HvVtl *vtl)
 {
     static const HvRight stimer = HV_RIGHT(FEATURES, EAX, 3);
     HypervTimerList *list = NULL, **tail = &list;
     unsigned i;
 
-    if (hv_has_right(vp->partition, &stimer)) {
-        hv_vp_lock(vp);
+    if (hv_has_right(vtl->vp->partition, &stimer)) {
+        hv_vp_lock(vtl->vp);
         for (i = 0; i < HV_STIMERS; i++) {
-            QAPI_LIST_APPEND(tail, hv_query_timer(&vp->vtl[0].stimer[i]));
+            QAPI_LIST_APPEND(tail, hv_query_timer(&vtl->stimer[i]));
         }
-        hv_vp_unlock(vp);
+        hv_vp_unlock(vtl->vp);
     }
     return list;
 }
@@ -277,15 +292,127 @@ static HypervVpStats *hv_query_stats(HvVp *vp)
     return stats;
 }
 
+static HypervVtlRegisters *hv_query_registers(HvVtl *vtl)
+{
+    HypervVtlRegisters *regs = g_new0(HypervVtlRegisters, 1);
+    HvVtlRegs r;
+
+    hv_vtl_look(vtl->vp, hv_vtl_index(vtl), &r);
+    regs->rip = r.rip;
+    regs->rsp = r.rsp;
+    regs->rflags = r.rflags;
+    regs->cr0 = r.cr0;
+    regs->cr3 = r.cr3;
+    regs->cr4 = r.cr4;
+    regs->efer = r.efer;
+    regs->halted = r.halted;
+    return regs;
+}
+
+static HypervVtlEntries *hv_query_entries(HvVtl *vtl)
+{
+    HypervVtlEntries *entries = g_new0(HypervVtlEntries, 1);
+
+    entries->calls = hv_count(&vtl->entries[HV_VTL_ENTRY_CALL]);
+    entries->interrupts = hv_count(&vtl->entries[HV_VTL_ENTRY_INTERRUPT]);
+    entries->intercepts = hv_count(&vtl->entries[HV_VTL_ENTRY_INTERCEPT]);
+    entries->returns = hv_count(&vtl->returns);
+    return entries;
+}
+
+static HypervVtl *hv_query_vtl(HvVtl *vtl)
+{
+    HypervVtl *info = g_new0(HypervVtl, 1);
+    uint64List **tail = &info->secure_config;
+    unsigned i;
+
+    info->index = hv_vtl_index(vtl);
+    if (vtl->vp->partition->ops->caps & HV_PORT_REGISTERS) {
+        info->registers = hv_query_registers(vtl);
+    }
+    info->msrs = hv_query_msrs(vtl, hv_msr_of_vp);
+    info->sints = hv_query_sints(vtl);
+    info->timers = hv_query_timers(vtl);
+    if (info->index) {
+        info->has_vina = true;
+        info->vina = vtl->vina;
+        info->has_secure_config = true;
+        for (i = 0; i < info->index; i++) {
+            QAPI_LIST_APPEND(tail, vtl->secure_config[i]);
+        }
+        info->entries = hv_query_entries(vtl);
+    }
+    return info;
+}
+
 static HypervVp *hv_query_vp(HvVp *vp)
 {
     HypervVp *info = g_new0(HypervVp, 1);
+    HypervVtlList **tail = &info->vtls;
+    unsigned i;
 
     info->index = vp->index;
-    info->msrs = hv_query_msrs(vp, true);
-    info->sints = hv_query_sints(vp);
-    info->timers = hv_query_timers(vp);
+    info->active_vtl = vp->active_vtl;
+    for (i = 0; i < vp->partition->nr_vtls; i++) {
+        if (hv_vtl_enabled(vp, i)) {
+            QAPI_LIST_APPEND(tail, hv_query_vtl(&vp->vtl[i]));
+        }
+    }
     info->stats = hv_query_stats(vp);
+    return info;
+}
+
+static strList *hv_query_mask(uint8_t mask)
+{
+    static const char *const names[] = {
+        "read", "write", "kernel-execute", "user-execute",
+    };
+    strList *list = NULL, **tail = &list;
+    unsigned i;
+
+    QEMU_BUILD_BUG_ON(HV_MAP_GPA_READABLE != 1 || HV_MAP_GPA_WRITABLE != 2 ||
+                      HV_MAP_GPA_KERNEL_EXECUTABLE != 4 ||
+                      HV_MAP_GPA_USER_EXECUTABLE != 8);
+    for (i = 0; i < ARRAY_SIZE(names); i++) {
+        if (mask & (1u << i)) {
+            QAPI_LIST_APPEND(tail, g_strdup(names[i]));
+        }
+    }
+    return list;
+}
+
+/* @vp: any, because what is shown is the same on all of them */
+static HypervPartitionVtl *hv_query_partition_vtl(HvVp *vp, unsigned vtl)
+{
+    HvPartition *p = vp->partition;
+    HvProtection *pr = &p->vtl[vtl].protection;
+    HypervPartitionVtl *info = g_new0(HypervPartitionVtl, 1);
+
+    info->index = vtl;
+    info->msrs = hv_query_msrs(&vp->vtl[vtl], hv_msr_of_partition_vtl);
+    info->config = p->vtl[vtl].vsm_config;
+    info->mbec = hv_mbec_enabled(p, vtl);
+    info->deny_lower_vtl_startup = info->config & HV_VSM_DENY_LOWER_VTL_STARTUP;
+    info->zero_memory_on_reset = info->config & HV_VSM_ZERO_MEMORY_ON_RESET;
+    info->protections = pr->enabled;
+    info->default_access = hv_query_mask(pr->default_mask);
+    info->protected_pages = hv_protection_count(pr);
+    return info;
+}
+
+static HypervVsm *hv_query_vsm(HvVp *vp)
+{
+    HvPartition *p = vp->partition;
+    HypervVsm *info = g_new0(HypervVsm, 1);
+    HypervPartitionVtlList **tail = &info->vtls;
+    unsigned i;
+
+    info->maximum_vtl = p->nr_vtls - 1;
+    for (i = 1; i < p->nr_vtls; i++) {
+        if (p->enabled_vtls & (1u << i)) {
+            QAPI_LIST_APPEND(tail, hv_query_partition_vtl(vp, i));
+        }
+    }
     return info;
 }
 
@@ -333,7 +460,10 @@ HypervInfo *qmp_query_hyperv(Error **errp)
         }
         if (!info->msrs) {
             /* The partition's are the same on all of them */
-            info->msrs = hv_query_msrs(vp, false);
+            info->msrs = hv_query_msrs(&vp->vtl[0], hv_msr_of_partition);
+            if (p->nr_vtls > 1) {
+                info->vsm = hv_query_vsm(vp);
+            }
         }
         QAPI_LIST_APPEND(vps, hv_query_vp(vp));
     }

@@ -457,9 +457,9 @@ static bool hv_wr_syndbg_options(HvVtl *vtl, unsigned i, uint64_t val)
 
 /* Ascending; names without their prefix HV_X64_MSR_ */
 const HvMsr hv_msrs[] = {
-    MSR(0x40000000, "GUEST_OS_ID", PRIV(5), .bql = true,
+    MSR(0x40000000, "GUEST_OS_ID", PRIV(5), .bql = true, .per_vtl = true,
         .read = hv_rd_guest_os_id, .write = hv_wr_guest_os_id),
-    MSR(0x40000001, "HYPERCALL", PRIV(5), .bql = true,
+    MSR(0x40000001, "HYPERCALL", PRIV(5), .bql = true, .per_vtl = true,
         .read = hv_rd_hypercall, .write = hv_wr_hypercall),
     MSR(0x40000002, "VP_INDEX", PRIV(6), .per_vp = true,
         .read = hv_rd_vp_index),
@@ -469,7 +469,7 @@ const HvMsr hv_msrs[] = {
         .read = hv_rd_vp_runtime),
     MSR(0x40000020, "TIME_REF_COUNT", PRIV(1),
         .read = hv_rd_time_ref_count),
-    MSR(0x40000021, "REFERENCE_TSC", PRIV(9), .bql = true,
+    MSR(0x40000021, "REFERENCE_TSC", PRIV(9), .bql = true, .per_vtl = true,
         .read = hv_rd_reference_tsc, .write = hv_wr_reference_tsc),
     MSR(0x40000022, "TSC_FREQUENCY", PRIV(11), ALSO(8),
         .read = hv_rd_tsc_frequency),

@@ -256,6 +256,7 @@ static void hv_vtl_raise(HvVp *vp, unsigned vtl, HvVtlEntry reason)
                       (control[HV_VTL_CONTROL_VINA] &
                        HV_VTL_CONTROL_VINA_ASSERTED);
 
+    to->entries[reason]++;
     /* More often than not everything is there from last time */
     if (control &&
         (reset_vina ||
@@ -416,6 +417,7 @@ bool hv_vtl_return(HvVp *vp, bool fast)
     if (vtl < 0) {
         return false;
     }
+    vp->vtl[vp->active_vtl].returns++;
     hv_vtl_skip_insn(vp);
     if (!fast) {
         hv_vtl_restore_regs(vp);
@@ -471,6 +473,27 @@ void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
         vp->partition->ops->regs_changed(vp);
         cpu_interrupt(vp->cs, CPU_INTERRUPT_POLL);
     }
+}
+
+void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs)
+{
+    const HvVtlContext *c = vp->context[vtl];
+    HvVtlContext now;
+
+    if (vtl == vp->active_vtl) {
+        hv_context_save(vp, &now);
+        c = &now;
+    }
+    *regs = (HvVtlRegs) {
+        .rip = c->eip,
+        .rsp = c->rsp,
+        .rflags = c->rflags,
+        .cr0 = c->cr0,
+        .cr3 = c->cr3,
+        .cr4 = c->cr4,
+        .efer = c->efer,
+        .halted = c->halted,
+    };
 }
 
 void hv_vtl_init_regs(HvVp *vp)
