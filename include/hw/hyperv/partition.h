@@ -408,6 +408,8 @@ typedef struct HvPartitionVtl {
  * @protection_epoch: how often all protections have changed together
  * @enabled_vtls: bitmap of those that HvCallEnablePartitionVtl has enabled;
  *                changed with the big QEMU lock held
+ * @debug_vtl: the one that a debugger sees, or -1 for the one that runs
+ * @debug_vtl_switch: the VM is to stop when a VP switches to another one
  * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
  *              came from elsewhere
  * @hypercall_io: the I/O port of hypercalls, see ioport.c
@@ -420,6 +422,8 @@ struct HvPartition {
     unsigned nr_vtls;
     uint16_t enabled_vtls;
     uint16_t mbec_vtls;
+    int debug_vtl;
+    bool debug_vtl_switch;
 
     uint32_t cpuid[HV_CPUID_LEAVES][4];
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];

@@ -40,6 +40,11 @@ bool hv_cpu_realize(X86CPU *cpu, Error **errp);
 void hv_cpu_unrealize(X86CPU *cpu);
 
 /**
+ * hv_cpu_class_init: let a debugger see any trust level of the CPUs
+ */
+void hv_cpu_class_init(CPUClass *cc);
+
+/**
  * hv_cpuid: fill in a leaf that the hypervisor defines or changes
  *
  * Returns: true if @index was one of the hypervisor's leaves

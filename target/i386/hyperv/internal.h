@@ -372,8 +372,8 @@ typedef struct HvVtlRegs {
 /**
  * hv_vtl_look: what registers has a trust level of @vp?
  *
- * Of the one that runs they are roughly so, unless the VM is stopped.  Context:
- * big QEMU lock held.
+ * Unless the VM is stopped, they are roughly so: the VP runs, and switches.
+ * Context: big QEMU lock held.
  */
 void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs);
 
@@ -418,6 +418,20 @@ void hv_vtl_unrealize(HvVp *vp);
  * hv_vtl_apic: the local APIC of a trust level; NULL if the CPU has none
  */
 DeviceState *hv_vtl_apic(HvVp *vp, unsigned vtl);
+
+/* debug.c */
+
+/**
+ * hv_debug_init: give the partition the properties debug-vtl and
+ * debug-vtl-switch, if it may have several trust levels
+ */
+void hv_debug_init(HvPartition *p);
+
+/**
+ * hv_debug_vtl_switched: another trust level of @vp runs now: stop the VM if
+ * somebody has asked for it.  Context: as hv_vtl_enter().
+ */
+void hv_debug_vtl_switched(HvVp *vp);
 
 /* vsm.c */
 

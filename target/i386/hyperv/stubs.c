@@ -40,6 +40,10 @@ void hv_cpu_unrealize(X86CPU *cpu)
 {
 }
 
+void hv_cpu_class_init(CPUClass *cc)
+{
+}
+
 bool hv_cpuid(X86CPU *cpu, uint32_t index, uint32_t *eax, uint32_t *ebx,
               uint32_t *ecx, uint32_t *edx)
 {

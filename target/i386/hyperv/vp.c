@@ -96,6 +96,7 @@ static HvPartition *hv_make_partition(X86CPU *cpu, const HvPortOps *port,
     hv_cpuid_init(p, cpu);
     hv_msr_init();
     hv_migration_init(p);
+    hv_debug_init(p);
     p->tsc_khz = env->tsc_khz;
     if (!port->init(p, errp)) {
         return NULL;
@@ -302,6 +303,10 @@ AddressSpace *hv_cpu_memory(CPUState *cs, AddressSpace *as)
 {
     HvVp *vp = X86_CPU(cs)->hv_vp;
 
+    /* A debugger, whose thread stands for no CPU, may look at everything */
+    if (!current_cpu) {
+        return as;
+    }
     /* The firmware has another one in system management mode */
     return vp && vp->partition->nr_vtls > 1 && as == cs->as ?
            hv_partition_memory(vp->partition, vp->active_vtl) : as;

@@ -220,6 +220,7 @@ static void hv_vtl_switch(HvVp *vp, unsigned vtl)
     qatomic_set(&vp->active_vtl, vtl);
     hv_intercepts_changed(vp);
     vp->partition->ops->vtl_changed(vp, running);
+    hv_debug_vtl_switched(vp);
 }
 
 /*
