@@ -226,6 +226,7 @@
 #define HV_REG_PENDING_INTERRUPTION 0x00010002
 #define HV_REG_INTERRUPT_STATE      0x00010003
 #define HV_REG_RAX                  0x00020000
+#define HV_REG_RSP                  0x00020004
 #define HV_REG_RIP                  0x00020010
 #define HV_REG_RFLAGS               0x00020011
 #define HV_REG_XMM0                 0x00030000

@@ -129,7 +129,7 @@ TEST(regs_get_processor, "VM-029,VM-032,VM-034,VM-035", .need = NEED)
     CHECK(r.low >= tsc && r.low <= rdtsc(), "TSC");
 }
 
-TEST(regs_get_hypervisor, "VM-029,VM-032", .need = NEED)
+TEST(regs_get_hypervisor, "CP-011,VM-029,VM-032", .need = NEED)
 {
     static const uint32_t leaves[][2] = {
         { HV_REG_VERSION, HV_LEAF_VERSION },

@@ -48,7 +48,7 @@ static uint32_t secret_word = 0x5EC2E7;
 
 /* In VTL 1 */
 
-static void protect_page(uint64_t gpa, uint32_t mask)
+void protect_page(uint64_t gpa, uint32_t mask)
 {
     uint64_t *in = page_alloc();
 
@@ -98,7 +98,7 @@ static void protect_in_vtl1(void *p)
 
 /* In VTL 0 */
 
-static void protect(uint64_t gpa, uint32_t mask)
+void protect(uint64_t gpa, uint32_t mask)
 {
     struct protection p = { gpa, mask };
 
@@ -112,7 +112,7 @@ static void begin_here(void *unused)
     told[this_cpu()->id].insist = false;
 }
 
-static void begin(int n)
+void protection_on(int n)
 {
     secure_on(n);
     secure_intercept = intercepted;
@@ -267,7 +267,7 @@ TEST(vsm_memory_masks, "VS-032,VS-033,VS-034,VS-035", .need = NEED)
         in_vtl1(attempt_mask, &a);
         CHECK_EQ(a.status, HV_ACCESS_DENIED, "before it is enabled");
     }
-    begin(1);
+    protection_on(1);
     for (a.mask = 0; a.mask <= ALL; a.mask++) {
         in_vtl1(attempt_mask, &a);
         CHECK_EQ(a.status, mask_valid(a.mask, true) ? HV_REPS(1) :
@@ -282,7 +282,7 @@ TEST(vsm_memory_masks, "VS-032,VS-033,VS-034,VS-035", .need = NEED)
 
 TEST(vsm_memory_matrix, "VS-036,VS-037,VS-059,VM-021", .need = NEED)
 {
-    begin(1);
+    protection_on(1);
     matrix(false);
 }
 
@@ -293,14 +293,14 @@ static void set_mbec(void *on)
 
 TEST(vsm_memory_mbec, "VS-060,VS-061", .need = NEED)
 {
-    begin(1);
+    protection_on(1);
     in_vtl1(set_mbec, &protecting);
     matrix(true);
     in_vtl1(set_mbec, NULL);
     matrix(false);
 }
 
-TEST(vsm_memory_give_up, "VM-021", .need = NEED)
+TEST(vsm_memory_give_up, "VA-012,VM-021", .need = NEED)
 {
     uint64_t *page = page_alloc();
     uint8_t *code = page_alloc();
@@ -309,7 +309,7 @@ TEST(vsm_memory_give_up, "VM-021", .need = NEED)
         .target = (uintptr_t)code, .rdi = (uintptr_t)page, .rax = 1,
     };
 
-    begin(1);
+    protection_on(1);
     t = &told[this_cpu()->id];
     *page = secret_word;
     memcpy(code, code_read, 32);
@@ -337,7 +337,7 @@ TEST(vsm_memory_state, "VM-021,VM-049", .need = NEED)
     struct call c = { .rdi = (uintptr_t)page };
     uint32_t before;
 
-    begin(1);
+    protection_on(1);
     before = told[this_cpu()->id].count;
     asm volatile("movq %%cr0, %0" : "=r" (cr0));
 
@@ -388,7 +388,7 @@ TEST(vsm_memory_compat, "VM-021", .need = NEED)
     };
     uint32_t before;
 
-    begin(1);
+    protection_on(1);
     before = told[this_cpu()->id].count;
     memcpy(code, insns, sizeof(insns));
     for (int write = 0; write < 2; write++) {
@@ -423,7 +423,7 @@ TEST(vsm_memory_page_end, "VM-049", .need = NEED)
         .target = va + PAGE_SIZE - 4, .rdi = (uintptr_t)page,
     };
 
-    begin(1);
+    protection_on(1);
     map_page(va, (uintptr_t)code, PTE_P | PTE_W);
     memcpy(code + PAGE_SIZE - 4, code_read, 4);
     memset(code + PAGE_SIZE, 0xA5, 16);
@@ -451,7 +451,7 @@ TEST(vsm_memory_page_walk, "VM-023", .need = NEED)
     uint64_t *pte = pte_of(va), table = (uintptr_t)pte & ~(PAGE_SIZE - 1), v;
     uint32_t before;
 
-    begin(1);
+    protection_on(1);
     t = &told[this_cpu()->id];
     *(uint64_t *)page = 0x77;
     *pte = page | PTE_P | PTE_W | PTE_A | PTE_D;
@@ -494,7 +494,7 @@ TEST(vsm_memory_cross_page, "VM-022", .need = NEED)
         .target = (uintptr_t)code, .rdi = edge, .rsi = ~0ull,
     };
 
-    begin(1);
+    protection_on(1);
     t = &told[this_cpu()->id];
     memcpy(code, code_write, 32);
     protect((uintptr_t)pages + PAGE_SIZE, R);
@@ -517,7 +517,7 @@ TEST(vsm_memory_self_modifying, "", .need = NEED)
     uint32_t before;
     struct call c;
 
-    begin(1);
+    protection_on(1);
     t = &told[this_cpu()->id];
     before = t->count;
     for (int i = 0; i < 4; i++) {
@@ -574,7 +574,7 @@ TEST(vsm_memory_other_cpus, "VS-037", .need = NEED, .min_cpus = 2)
 {
     struct reader r = { page_alloc() };
 
-    begin(ncpus);
+    protection_on(ncpus);
     for (int i = 1; i < ncpus; i++) {
         told[i].insist = true;
         on_cpu_start(cpus[i], read_on, &r);
@@ -600,7 +600,7 @@ TEST(vsm_memory_dma, "VS-058", .need = NEED)
 {
     uint32_t *page = page_alloc(), *command = page_alloc();
 
-    begin(1);
+    protection_on(1);
     for (int mask = 0; mask <= (R | W); mask++) {
         if (!mask_valid(mask, true)) {
             continue;

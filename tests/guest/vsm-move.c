@@ -69,7 +69,7 @@ static void message_waits(void)
     skip();
 }
 
-static void protect(uint32_t mask)
+static void protect_target(uint32_t mask)
 {
     uint64_t *in = page_alloc();
 
@@ -85,7 +85,7 @@ static void event_waits(void)
     take(this_cpu()->simp);
     CHECK_EQ(last.type, TYPE_GPA_INTERCEPT, "type");
     wait_for_move("pending interrupt");
-    protect(15);
+    protect_target(15);
     told++;
 }
 
@@ -110,7 +110,7 @@ static void ask_for_all(void *unused)
 
 static void hide_gates(void *unused)
 {
-    protect(0);
+    protect_target(0);
 }
 
 /* In VTL 0 */

@@ -117,11 +117,16 @@ uint64_t vtl_get_reg(unsigned vtl, uint32_t name)
     return r.low;
 }
 
-void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v)
+uint64_t vtl_try_reg(unsigned vtl, uint32_t name, uint64_t v)
 {
     struct hv_register r = { .low = v };
 
-    CHECK_EQ(set_reg_vtl(HV_VP_SELF, TARGET_VTL(vtl), name, r), HV_SUCCESS,
+    return set_reg_vtl(HV_VP_SELF, TARGET_VTL(vtl), name, r);
+}
+
+void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v)
+{
+    CHECK_EQ(vtl_try_reg(vtl, name, v), HV_SUCCESS,
              "set of VTL %u's 0x%x to 0x%lx", vtl, name, v);
 }
 
@@ -409,7 +414,7 @@ static void count_calls(void *n)
     ++*(SHARED uint32_t *)n;
 }
 
-TEST(vsm_call, "VS-015,VS-018,VS-024,VS-027", .need = NEED)
+TEST(vsm_call, "VA-012,VS-015,VS-018,VS-024,VS-027", .need = NEED)
 {
     SHARED uint32_t calls = 0;
     uint64_t status;
@@ -490,7 +495,7 @@ static void return_fast(void *unused)
     self()->slow = false;
 }
 
-TEST(vsm_return_restores, "VS-020", .need = NEED)
+TEST(vsm_return_restores, "VA-014,VS-020", .need = NEED)
 {
     struct call c = { 0 };
 
@@ -642,7 +647,7 @@ static void vtl1_msrs(void *tsc_frequency)
     hv_wr(HV_MSR_SIRBP, 0x77000);
 }
 
-TEST(vsm_private_msrs, "VS-017,VS-056", .need = { F_HYPERCALL, F_VSM,
+TEST(vsm_private_msrs, "MS-032,VS-017,VS-056", .need = { F_HYPERCALL, F_VSM,
                                                   F_FREQUENCIES })
 {
     uint64_t tsc_frequency = hv_rd(HV_MSR_TSC_FREQUENCY);
@@ -745,7 +750,7 @@ static void vtl1_arms_timer(void *delay)
     self()->stay_pending = true;
 }
 
-TEST(vsm_interrupt_enters, "VS-040,VS-041,VS-046", .need = NEED_TIMER)
+TEST(vsm_interrupt_enters, "VA-012,VS-040,VS-041,VS-046", .need = NEED_TIMER)
 {
     struct secure *s;
     uint32_t entries, irqs;
@@ -964,7 +969,7 @@ static void vtl1_holds_up(void *unused)
     irq_disable();
 }
 
-TEST(vsm_vina, "VS-038,VS-039", .need = { F_HYPERCALL, F_VSM,
+TEST(vsm_vina, "VA-013,VS-038,VS-039", .need = { F_HYPERCALL, F_VSM,
                                           F_HINT_CLUSTER_IPI })
 {
     struct cpu *me = this_cpu();

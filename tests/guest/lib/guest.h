@@ -433,6 +433,7 @@ void secure_on(int n);                  /* on the first n CPUs */
 void in_vtl1(void (*fn)(void *), void *arg);
 void vtl_set_reg(unsigned vtl, uint32_t name, uint64_t v);
 uint64_t vtl_get_reg(unsigned vtl, uint32_t name);
+uint64_t vtl_try_reg(unsigned vtl, uint32_t name, uint64_t v);  /* status */
 struct call *secure_regs(void);
 void secure_synic_on(void *unused);
 
@@ -469,6 +470,24 @@ struct intercept_header {
     uint64_t rip, rflags;
 };
 _Static_assert(sizeof(struct intercept_header) == 40, "intercept header");
+
+/* vsm-memory.c: VTL 1 protects pages, for all that it sets no mask of may be
+ * accessed */
+#define MAP_R   1
+#define MAP_W   2
+#define MAP_KX  4
+#define MAP_UX  8
+#define MAP_ALL 15
+void protection_on(int n);              /* on the first n CPUs */
+void protect(uint64_t gpa, uint32_t mask);
+void protect_page(uint64_t gpa, uint32_t mask);     /* called in VTL 1 */
+
+/* vsm-hostile.c: an access that VTL 1 does not allow ends what call_safe() or
+ * load64_safe() does, as an exception would */
+#define INTERCEPTED 0x1000
+void intercepts_end_calls(int n);       /* on the first n CPUs */
+uint32_t intercepts_here(void);         /* how many there were on this CPU */
+bool intercepted_load(struct call *c);  /* a load from RDI */
 
 /* tap.c */
 struct test {
