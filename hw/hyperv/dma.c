@@ -15,10 +15,12 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qemu/log.h"
+#include "qemu/units.h"
 #include "exec/address-spaces.h"
 #include "hw/hyperv/dma.h"
 #include "hw/hyperv/partition.h"
 #include "hw/virtio/vhost.h"
+#include "system/system.h"
 #include "trace.h"
 
 #define TYPE_HV_DMA_FILTER "hv-dma-filter"
@@ -181,6 +183,25 @@ AddressSpace *hv_dma_locked_memory(AddressSpace *as)
     return dma && as == &address_space_memory ? &dma->memory : as;
 }
 
+/* The chip set has made its memory of system management mode, if it has any */
+static void hv_dma_machine_done(Notifier *n, void *data)
+{
+    HvDma *dma = container_of(n, HvDma, machine_done);
+    Object *owner = OBJECT(dma->partition);
+    Object *smram = object_resolve_path("/machine/smram", NULL);
+
+    memory_region_init(&dma->smm_root, owner, "hv-smm", UINT64_MAX);
+    memory_region_init_alias(&dma->smm_memory, owner, "hv-smm-memory",
+                             &dma->root, 0, UINT64_MAX);
+    memory_region_add_subregion_overlap(&dma->smm_root, 0, &dma->smm_memory, 0);
+    if (smram) {
+        memory_region_init_alias(&dma->smram, owner, "hv-smram",
+                                 MEMORY_REGION(smram), 0, 4 * GiB);
+        memory_region_add_subregion_overlap(&dma->smm_root, 0, &dma->smram, 1);
+    }
+    address_space_init(&dma->smm, &dma->smm_root, "hv-smm");
+}
+
 HvDma *hv_dma_init(HvPartition *p)
 {
     HvDma *dma = g_new0(HvDma, 1);
@@ -206,5 +227,7 @@ HvDma *hv_dma_init(HvPartition *p)
     address_space_memory.root = &dma->root;
     memory_region_unref(system);
     memory_region_transaction_commit();
+    dma->machine_done.notify = hv_dma_machine_done;
+    qemu_add_machine_init_done_notifier(&dma->machine_done);
     return dma;
 }

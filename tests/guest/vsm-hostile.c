@@ -946,6 +946,68 @@ TEST(vsm_hostile_command, "VS-058", .need = NEED)
 }
 
 /*
+ * System management mode: VTL 0 changes the firmware's handler, which is not
+ * locked on this machine, such that the next SMI saves state in a secret
+ */
+
+#define APM_PORT        0xB2
+#define SMRAM_REG       0x70            /* of the host bridge, byte 2 */
+#define SMRAM_OPEN      (0x40u << 16)
+#define SMRAM_LOCKED    (0x10u << 16)
+#define SMBASE          0xA0000u
+#define SMM_PAGES       16              /* from SMBASE on, with handler, state */
+#define SMM_HANDLER     0x8000
+#define SMM_COUNT       0x9000
+
+/* incb %cs:SMM_COUNT; movl $to, %cs:SMBASE's field; rsm */
+static void smm_handler(uint8_t *base, uint32_t to)
+{
+    static const uint8_t code[] = {
+        0x2E, 0xFE, 0x06, 0x00, 0x90, 0x66, 0x2E, 0xC7, 0x06, 0x00, 0xFF,
+        0, 0, 0, 0, 0x0F, 0xAA,
+    };
+
+    memcpy(base + SMM_HANDLER, code, sizeof(code));
+    memcpy(base + SMM_HANDLER + 11, &to, 4);
+    base[SMM_COUNT] = 0;
+}
+
+TEST(vsm_hostile_smm, "", .need = NEED)
+{
+    uint32_t smram = pci_read(0, SMRAM_REG);
+    uint8_t *base = pages_alloc(SMM_PAGES, PAGE_SIZE);
+    SHARED uint8_t *count = base + SMM_COUNT;
+    SHARED uint8_t *first = (uint8_t *)(uintptr_t)(SMBASE + SMM_COUNT);
+    uint8_t kept[32];
+    bool same = false;
+
+    if (smram & SMRAM_LOCKED) {
+        SKIP("the firmware has locked it");
+    }
+    begin(1);
+    pci_write(0, SMRAM_REG, smram | SMRAM_OPEN);
+    memcpy(kept, (uint8_t *)(uintptr_t)SMBASE + SMM_HANDLER, sizeof(kept));
+    smm_handler((uint8_t *)(uintptr_t)SMBASE, (uintptr_t)base);
+    smm_handler(base, SMBASE);
+    outb(APM_PORT, 0);
+    CHECK(WAIT_FOR(*first == 1), "the first SMI");
+
+    late = base + (SMM_PAGES - 1) * PAGE_SIZE;
+    in_vtl1(keep_late, NULL);
+    outb(APM_PORT, 0);
+    for (int i = 0; i < 1000; i++) {
+        outb(0x80, 0);
+    }
+    CHECK_EQ(*count, 0, "SMIs with state in a secret");
+    in_vtl1(compare_late, &same);
+    CHECK(same, "the new secret is whole");
+    /* It is open again */
+    CHECK(WAIT_FOR(*count == 1), "the second SMI");
+    memcpy((uint8_t *)(uintptr_t)SMBASE + SMM_HANDLER, kept, sizeof(kept));
+    pci_write(0, SMRAM_REG, smram);
+}
+
+/*
  * Races: VTL 0 of all other CPUs uses a page in its way, over and over, while
  * VTL 1 of this one takes it, has a secret in it, and gives it back.
  */

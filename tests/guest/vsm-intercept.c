@@ -808,34 +808,11 @@ TEST(vsm_install_denied, "VM-045", .need = NEED)
 
 /* An event whose delivery meets a protection */
 
-struct protection {
-    uint64_t gpa;
-    uint32_t mask;
-};
-
-static bool protecting;
 static SHARED uint64_t allowed_page, pending_seen;
 static SHARED bool drop_event;
 
-static void protect_here(void *v)
-{
-    struct protection *p = v;
-    uint64_t *in = page_alloc();
-
-    if (!protecting) {
-        vtl_set_reg(1, HV_REG_VSM_CONFIG, 1 | 15 << 1);
-        protecting = true;
-    }
-    in[0] = HV_PARTITION_SELF;
-    in[1] = p->mask;
-    in[2] = p->gpa / PAGE_SIZE;
-    CHECK_EQ(hv_call(HVCALL_MODIFY_PROTECTION | HV_REPS(1), in, NULL),
-             HV_REPS(1), "protection 0x%x of 0x%lx", p->mask, p->gpa);
-}
-
 static void allow(void)
 {
-    struct protection p = { allowed_page, 15 };
     uint64_t *in = page_alloc(), *out = page_alloc();
 
     in[0] = HV_PARTITION_SELF;
@@ -844,7 +821,7 @@ static void allow(void)
     CHECK_EQ(hv_call(HVCALL_GET_REGISTERS | HV_REPS(1), in, out), HV_REPS(1),
              "pending interruption");
     pending_seen = out[0];
-    protect_here(&p);
+    protect_page(allowed_page, MAP_ALL);
     if (drop_event) {
         vtl_set_reg(0, HV_REG_PENDING_INTERRUPTION, 0);
     }
@@ -855,13 +832,6 @@ struct table_ptr {
     uint16_t limit;
     uint64_t base;
 } __attribute__((packed));
-
-static void protect(uint64_t gpa, uint32_t mask)
-{
-    struct protection p = { gpa, mask };
-
-    in_vtl1(protect_here, &p);
-}
 
 static void ipi(void)
 {

@@ -98,10 +98,19 @@ static void protect_in_vtl1(void *p)
 
 /* In VTL 0 */
 
+static void be_protecting(void)
+{
+    if (!protecting) {
+        in_vtl1(start_protecting, NULL);
+        protecting = true;
+    }
+}
+
 void protect(uint64_t gpa, uint32_t mask)
 {
     struct protection p = { gpa, mask };
 
+    be_protecting();
     in_vtl1(protect_in_vtl1, &p);
 }
 
@@ -120,10 +129,7 @@ void protection_on(int n)
     for (int i = 1; i < n; i++) {
         on_cpu(cpus[i], begin_here, NULL);
     }
-    if (!protecting) {
-        in_vtl1(start_protecting, NULL);
-        protecting = true;
-    }
+    be_protecting();
 }
 
 static const struct memory_intercept *last(void)

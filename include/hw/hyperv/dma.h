@@ -19,6 +19,8 @@ typedef struct HvPartition HvPartition;
  * @all: shows all memory in @root
  * @filter: hides it again, and lets pass what VTL 0 may do.  Enabled when a
  *          higher trust level sets protections.
+ * @smm: what VTL 0's CPUs use in system management mode: as @root, but for the
+ *       memory of that mode.  Valid once the machine is complete.
  * @lock: protects @locked, and that nobody sets what it is in the way of
  * @locked: page numbers, by how often they were locked
  */
@@ -28,6 +30,11 @@ typedef struct HvDma {
     MemoryRegion root;
     MemoryRegion all;
     IOMMUMemoryRegion filter;
+    AddressSpace smm;
+    MemoryRegion smm_root;
+    MemoryRegion smm_memory;
+    MemoryRegion smram;
+    Notifier machine_done;
     QemuMutex lock;
     GHashTable *locked;
 } HvDma;

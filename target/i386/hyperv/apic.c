@@ -250,8 +250,28 @@ bool hv_apic_interrupt(APICCommonState *s, int mask)
     return hv_apic_active_vtl(vp);
 }
 
+/* Where an SMI saves the CPU's state, from here on */
+#define HV_SMM_STATE        0xfe00
+#define HV_SMM_STATE_END    0xffff
+
+/* May VTL 0, which can move that place, write there? */
+static bool hv_smm_state_open(X86CPU *cpu)
+{
+    HvPartition *p = cpu->hv_vp->partition;
+    uint32_t base = cpu->env.smbase;
+    uint8_t mask =
+        hv_partition_vtl_access(p, 0, base + HV_SMM_STATE, NULL, NULL) &
+        hv_partition_vtl_access(p, 0, base + HV_SMM_STATE_END, NULL, NULL);
+
+    return (mask & HV_MAP_GPA_RW) == HV_MAP_GPA_RW;
+}
+
 int hv_blocked_interrupts(X86CPU *cpu)
 {
+    if (unlikely(cpu->hv_vp) && !cpu->hv_vp->active_vtl &&
+        (CPU(cpu)->interrupt_request & CPU_INTERRUPT_SMI)) {
+        return hv_smm_state_open(cpu) ? 0 : CPU_INTERRUPT_SMI;
+    }
     return likely(!cpu->hv_vp || !cpu->hv_vp->active_vtl) ? 0 :
            CPU_INTERRUPT_SMI | CPU_INTERRUPT_NMI | CPU_INTERRUPT_MCE;
 }

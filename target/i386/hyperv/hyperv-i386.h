@@ -164,7 +164,8 @@ bool hv_apic_interrupt(struct APICCommonState *s, int mask);
 DeviceState *hv_apic_vtl0(X86CPU *cpu);
 
 /**
- * hv_blocked_interrupts: CPU_INTERRUPT_* that wait until VTL 0 runs again
+ * hv_blocked_interrupts: CPU_INTERRUPT_* that wait until VTL 0 runs again, or
+ * until it may write where they save state
  */
 int hv_blocked_interrupts(X86CPU *cpu);
 

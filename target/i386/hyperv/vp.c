@@ -307,9 +307,12 @@ AddressSpace *hv_cpu_memory(CPUState *cs, AddressSpace *as)
     if (!current_cpu) {
         return as;
     }
-    /* The firmware has another one in system management mode */
-    return vp && vp->partition->nr_vtls > 1 && as == cs->as ?
-           hv_partition_memory(vp->partition, vp->active_vtl) : as;
+    if (!vp || vp->partition->nr_vtls == 1) {
+        return as;
+    }
+    /* There is another one in system management mode, which is VTL 0's */
+    return as == cs->as ? hv_partition_memory(vp->partition, vp->active_vtl) :
+                          &vp->partition->dma->smm;
 }
 
 bool hv_idle_has_work(X86CPU *cpu)
