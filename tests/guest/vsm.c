@@ -27,6 +27,7 @@
 #define MBEC            (1ull << 8)     /* of HvCallEnablePartitionVtl */
 #define TARGET_VTL(n)   (0x10ull | (n))
 #define VECTOR          0x70
+#define IOPL_3          0x3000ull
 #define VECTOR_VINA     0x71
 
 /* HV_VP_VTL_CONTROL, 8 bytes into the VP assist page */
@@ -734,6 +735,34 @@ TEST(vsm_registers_of_lower, "VS-052,VS-066", .need = NEED)
     self()->fn = vtl1_moves_rip;
     CHECK_EQ(vtl_switch(&c, call_offset), NO_FAULT, "call");
     CHECK_EQ(c.rax, 0x1234, "RAX of the code that VTL 1 sent VTL 0 to");
+}
+
+/* VTL 1 writes VTL 0's RFLAGS; what VTL 0 makes of them later on counts */
+static void vtl1_sets_iopl(void *unused)
+{
+    vtl_set_reg(0, HV_REG_RFLAGS, vtl_get_reg(0, HV_REG_RFLAGS) | IOPL_3);
+}
+
+asm(".pushsection .rodata\n"
+    "code_cli:   cli\n"
+    "            ret\n"
+    ".popsection\n");
+extern const char code_cli[];
+
+TEST(vsm_flags_of_lower, "VS-052", .need = NEED)
+{
+    uint8_t *code = page_alloc();
+    struct call c = { .target = (uintptr_t)code };
+    uint64_t flags;
+
+    secure_on(1);
+    memcpy(code, code_cli, 2);
+    in_vtl1(vtl1_sets_iopl, NULL);
+    asm volatile("pushfq; popq %0" : "=r" (flags) : : "memory");
+    CHECK_EQ(flags & IOPL_3, IOPL_3, "IOPL");
+    asm volatile("pushq %0; popfq" : : "r" (flags & ~IOPL_3) : "memory", "cc");
+    call_safe(call_user, &c);
+    CHECK_EQ(c.vector, EXC_GP, "CLI in user mode");
 }
 
 /* Interrupts */

@@ -945,6 +945,8 @@ void hv_regs_changed(HvVp *vp)
     CPUX86State *env = hv_env(vp);
 
     x86_update_hflags(env);
+    /* Of these TCG wants to know from EFLAGS alone, which the guest changes */
+    env->hflags &= ~(HF_TF_MASK | HF_VM_MASK | HF_IOPL_MASK);
     if (hv_vp_event_pending(vp) && env->exception_is_int) {
         /* Behind the instruction that the event is said to be of */
         env->exception_next_eip =
