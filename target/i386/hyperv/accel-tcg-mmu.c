@@ -72,22 +72,12 @@ bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
     return false;
 }
 
-bool hv_tcg_access_denied(CPUX86State *env)
-{
-    HvVp *vp = env_archcpu(env)->hv_vp;
-
-    return vp && vp->denied.set;
-}
-
-void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
-                             uintptr_t ra)
+void hv_tcg_raise_intercept(CPUX86State *env, vaddr addr, int mmu_idx,
+                            uintptr_t ra)
 {
     CPUState *cs = env_cpu(env);
     HvVp *vp = env_archcpu(env)->hv_vp;
 
-    if (likely(!hv_tcg_access_denied(env))) {
-        return;
-    }
     vp->denied.set = false;
     vp->denied.gva_valid = !is_mmu_index_phys(mmu_idx) &&
                            !is_mmu_index_nested(mmu_idx);

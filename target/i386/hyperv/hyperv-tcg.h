@@ -56,7 +56,12 @@ static inline bool hv_tcg_access(CPUX86State *env, hwaddr paddr, int *prot,
  * hv_tcg_access_denied: has hv_tcg_access() denied something, of which
  * hv_tcg_intercept_access() does not know yet?
  */
-bool hv_tcg_access_denied(CPUX86State *env);
+static inline bool hv_tcg_access_denied(CPUX86State *env)
+{
+    HvVp *vp = env_archcpu(env)->hv_vp;
+
+    return unlikely(vp && vp->denied.set);
+}
 
 /**
  * hv_tcg_intercept_access: have a higher trust level run, if it is because of
@@ -65,8 +70,16 @@ bool hv_tcg_access_denied(CPUX86State *env);
  *
  * Returns only if it is not.
  */
-void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
-                             uintptr_t ra);
+G_NORETURN void hv_tcg_raise_intercept(CPUX86State *env, vaddr addr,
+                                       int mmu_idx, uintptr_t ra);
+
+static inline void hv_tcg_intercept_access(CPUX86State *env, vaddr addr,
+                                           int mmu_idx, uintptr_t ra)
+{
+    if (hv_tcg_access_denied(env)) {
+        hv_tcg_raise_intercept(env, addr, mmu_idx, ra);
+    }
+}
 
 /*
  * What follows is called when an instruction is about to do something.  If a

@@ -63,11 +63,6 @@ static const HvSecureReg hv_secure_regs[] = {
     SECURE_MSR(0, 0x6a8, 1, 28),
 };
 
-static CPUX86State *hv_env(HvVp *vp)
-{
-    return &X86_CPU(vp->cs)->env;
-}
-
 void hv_intercepts_changed(HvVp *vp)
 {
     uint32_t intercepts = 0;
@@ -85,7 +80,7 @@ void hv_intercepts_changed(HvVp *vp)
             intercepts |= HV_INTERCEPTS_CPUID;
         }
     }
-    X86_CPU(vp->cs)->hv_intercepts = intercepts;
+    env_archcpu(hv_env(vp))->hv_intercepts = intercepts;
 }
 
 static unsigned hv_intercepts_secure(HvVp *vp, unsigned vtl,

@@ -301,13 +301,13 @@ bool hv_cpu_post_load(X86CPU *cpu)
 
 AddressSpace *hv_cpu_memory(CPUState *cs, AddressSpace *as)
 {
-    HvVp *vp = X86_CPU(cs)->hv_vp;
+    HvVp *vp = env_archcpu(cpu_env(cs))->hv_vp;
 
-    /* A debugger, whose thread stands for no CPU, may look at everything */
-    if (!current_cpu) {
+    if (likely(!vp) || vp->partition->nr_vtls == 1) {
         return as;
     }
-    if (!vp || vp->partition->nr_vtls == 1) {
+    /* A debugger, whose thread stands for no CPU, may look at everything */
+    if (!current_cpu) {
         return as;
     }
     /* There is another one in system management mode, which is VTL 0's */

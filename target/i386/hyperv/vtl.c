@@ -117,14 +117,15 @@ static void hv_vtl_mark(CPUX86State *env, unsigned vtl)
     env->hflags = deposit32(env->hflags, HF_VTL1_SHIFT, 1, !!vtl);
 }
 
-static void hv_context_load(HvVp *vp, const HvVtlContext *c)
+static void hv_context_load(HvVp *vp, unsigned vtl)
 {
+    const HvVtlContext *c = vp->context[vtl];
     CPUX86State *env = hv_env(vp);
 
 #define HV_PIECE_LOAD(FIRST, LAST) \
     memcpy(&env->FIRST, &c->FIRST, HV_PIECE_SIZE(HvVtlContext, FIRST, LAST));
     HV_PRIVATE_PIECES(HV_PIECE_LOAD)
-    hv_vtl_mark(env, c->apic->vtl);
+    hv_vtl_mark(env, vtl);
     env->regs[R_ESP] = c->rsp;
     env->eflags = c->rflags;
     env->df = c->rflags & DF_MASK ? -1 : 1;
@@ -151,7 +152,7 @@ static void hv_context_load(HvVp *vp, const HvVtlContext *c)
 static void hv_context_exchange(HvVp *vp, unsigned from, unsigned to)
 {
     hv_context_save(vp, vp->context[from]);
-    hv_context_load(vp, vp->context[to]);
+    hv_context_load(vp, to);
     vp->regs_vtl = to;
 }
 
@@ -210,7 +211,7 @@ static void hv_vtl_update_interrupts(HvVp *vp)
  * Without the big QEMU lock.  To be followed by hv_vtl_switched(), when
  * everything else is done.
  */
-static void hv_vtl_switch(HvVp *vp, unsigned vtl)
+static inline void hv_vtl_switch(HvVp *vp, unsigned vtl)
 {
     bool running = !vp->cs->halted;
 
@@ -228,7 +229,7 @@ static void hv_vtl_switch(HvVp *vp, unsigned vtl)
  * decides.  Who raises one holds the big QEMU lock, and looks at active_vtl when
  * it is there to be seen here.
  */
-static void hv_vtl_switched(HvVp *vp)
+static inline void hv_vtl_switched(HvVp *vp)
 {
     /* Pairs with hv_apic_active_vtl() */
     smp_mb();
@@ -242,14 +243,14 @@ static void hv_vtl_switched(HvVp *vp)
 }
 
 /* Its HV_VP_VTL_CONTROL, or NULL if it has no VP assist page */
-static uint8_t *hv_vtl_control(HvVtl *vtl)
+static inline uint8_t *hv_vtl_control(HvVtl *vtl)
 {
     return vtl->vp_assist & HV_OVERLAY_ENABLE ?
            (uint8_t *)vtl->vp_assist_page.host + HV_VP_ASSIST_VTL_CONTROL :
            NULL;
 }
 
-static void hv_vtl_raise(HvVp *vp, unsigned vtl, HvVtlEntry reason)
+static inline void hv_vtl_raise(HvVp *vp, unsigned vtl, HvVtlEntry reason)
 {
     HvVtl *to = &vp->vtl[vtl];
     uint8_t *control = hv_vtl_control(to);
@@ -272,7 +273,7 @@ static void hv_vtl_raise(HvVp *vp, unsigned vtl, HvVtlEntry reason)
 }
 
 /* The next one that is enabled, above or below; -1 if there is none */
-static int hv_vtl_next(HvVp *vp, int step)
+static inline int hv_vtl_next(HvVp *vp, int step)
 {
     int vtl;
 
@@ -368,7 +369,7 @@ bool hv_vtl_enter(X86CPU *cpu, unsigned vtl, HvVtlEntry reason)
 }
 
 /* Behind the instruction that asks for the switch */
-static void hv_vtl_skip_insn(HvVp *vp)
+static inline void hv_vtl_skip_insn(HvVp *vp)
 {
     CPUX86State *env = hv_env(vp);
 
@@ -508,7 +509,7 @@ void hv_vtl_init_regs(HvVp *vp)
         return;
     }
     hv_context_reset(vp, c);
-    hv_context_load(vp, c);
+    hv_context_load(vp, vp->regs_vtl);
     apic_init_reset(DEVICE(c->apic));
 }
 
