@@ -914,6 +914,235 @@ static void test_ide(void)
     unlink(image);
 }
 
+/* --- a day's work --- */
+
+#define SOAK_CHANNELS   3
+#define SOAK_UNDER_WAY  16
+#define SOAK_PAGES      16
+/* one more than there are */
+#define SOAK_LUNS       4
+
+/* One that works, one whose reads fail, one that takes its time */
+#define SOAK_DISKS \
+    "-blockdev null-co,node-name=d1,size=1048576,read-zeroes=on " \
+    "-blockdev blkdebug,node-name=d2,image.driver=null-co," \
+    "image.size=1048576,image.read-zeroes=on,inject-error.0.event=none," \
+    "inject-error.0.iotype=read,inject-error.0.errno=5 " \
+    "-blockdev null-co,node-name=d3,size=1048576,read-zeroes=on," \
+    "latency-ns=2000000 " \
+    "-device scsi-hd,bus=scsi.0,lun=0,drive=d1,rerror=report " \
+    "-device scsi-hd,bus=scsi.0,lun=1,drive=d2,rerror=report " \
+    "-device scsi-hd,bus=scsi.0,lun=2,drive=d3,rerror=report"
+
+/*
+ * SoakChan: a channel and what was sent in it and has not been answered
+ * @mem: of its rings, which are the same whenever it is opened
+ */
+typedef struct SoakChan {
+    QVmbusOffer *offer;
+    QVmbusChan *c;
+    uint64_t mem;
+    GHashTable *out;
+} SoakChan;
+
+static void soak_open(Fixture *f, SoakChan *ch)
+{
+    QVmbusChan *c = g_new0(QVmbusChan, 1);
+
+    qtest_memset(f->s, ch->mem, 0, 8 * QHV_PAGE);
+    *c = (QVmbusChan) {
+        .bus = f->b,
+        .offer = ch->offer,
+        .gpadl = qvmbus_gpadl(f->b, ch->offer->relid, ch->mem, 8),
+        .out = { ch->mem, 3 * QHV_PAGE },
+        .in = { ch->mem + 4 * QHV_PAGE, 3 * QHV_PAGE },
+    };
+    g_assert_cmphex(qvmbus_open_gpadl(ch->offer, c->gpadl, 4, 0), ==, 0);
+    ch->c = c;
+}
+
+/* Opens the first channel, and as many others as it has. */
+static void soak_begin(Fixture *f, SoakChan *ch)
+{
+    HvStorPacket p = packet(HV_STOR_CREATE_SUB_CHANNELS);
+    int i;
+
+    soak_open(f, &ch[0]);
+    f->c = ch[0].c;
+    initialize(f, HV_STOR_VERSION_WIN10);
+    p.sub_channels = cpu_to_le16(SOAK_CHANNELS - 1);
+    g_assert_cmphex(control(f, &p), ==, 0);
+    for (i = 1; i < SOAK_CHANNELS; i++) {
+        ch[i].offer = qvmbus_wait_offer(f->b, HV_STOR_SCSI_CLASS_GUID, i);
+        soak_open(f, &ch[i]);
+    }
+}
+
+/* What was under way then is never answered. */
+static void soak_close(SoakChan *ch)
+{
+    qvmbus_close(ch->c);
+    ch->c = NULL;
+    g_hash_table_remove_all(ch->out);
+}
+
+/* The first channel takes the others with it. */
+static void soak_end(Fixture *f, SoakChan *ch)
+{
+    int i;
+
+    soak_close(&ch[0]);
+    for (i = 1; i < SOAK_CHANNELS; i++) {
+        qvmbus_wait_rescind(ch[i].offer);
+        if (ch[i].c) {
+            soak_close(&ch[i]);
+        }
+        qvmbus_release(ch[i].offer);
+    }
+}
+
+/* Something that a guest may send, right or wrong; @bytes of memory go along */
+static HvStorPacket soak_packet(bool first, uint32_t *bytes)
+{
+    uint32_t lba = g_test_rand_int_range(0, 2100);
+    uint16_t blocks = g_test_rand_int_range(1, SOAK_PAGES * 8 + 1);
+    HvStorPacket p;
+
+    *bytes = 0;
+    switch (g_test_rand_int_range(0, first ? 101 : 100)) {
+    case 0 ... 44:
+        p = read10(lba, blocks);
+        break;
+    case 45 ... 89:
+        p = write10(lba, blocks);
+        break;
+    case 90 ... 96:
+        p = simple(TEST_UNIT_READY);
+        break;
+    case 97:
+        p = simple(SYNCHRONIZE_CACHE);
+        break;
+    case 98:
+        p = simple(g_test_rand_int_range(0, 256));
+        p.srb.cdb_length = g_test_rand_int_range(0, 256);
+        break;
+    case 99:
+        p = packet(g_test_rand_int_range(20, 256));
+        return p;
+    default:
+        p = packet(g_test_rand_bit() ? HV_STOR_RESET_LUN : HV_STOR_RESET_BUS);
+        break;
+    }
+    p.srb.lun = g_test_rand_int_range(0, SOAK_LUNS);
+    *bytes = le32_to_cpu(p.srb.data_transfer_length);
+    if (*bytes && !g_test_rand_int_range(0, 50)) {
+        /* less memory than it says */
+        *bytes = 1 + *bytes / 2;
+    }
+    return p;
+}
+
+static void soak_send(Fixture *f, SoakChan *ch, bool first)
+{
+    uint32_t bytes;
+    HvStorPacket p = soak_packet(first, &bytes);
+
+    send_on(f, ch->c, &p, bytes);
+    g_hash_table_add(ch->out, g_memdup2(&f->id, sizeof(f->id)));
+}
+
+/* Each answer is to something that was sent, and has had none. */
+static bool soak_recv(SoakChan *ch)
+{
+    QVmbusPacket *a = qvmbus_try_recv(ch->c);
+
+    if (!a) {
+        return false;
+    }
+    g_assert_cmpuint(a->type, ==, QVP_COMPLETION);
+    g_assert_true(g_hash_table_remove(ch->out, &a->transaction_id));
+    qvmbus_packet_free(a);
+    return true;
+}
+
+static bool soak_answered(QVmbus *b, void *opaque)
+{
+    SoakChan *ch = opaque;
+
+    while (soak_recv(ch)) {
+        continue;
+    }
+    return !g_hash_table_size(ch->out);
+}
+
+/*
+ * Requests of all sorts in several channels, to disks that work, fail or are
+ * slow, with resets, and channels that are closed in the middle: each request
+ * is answered once, unless its channel is closed.
+ */
+static void test_soak(const void *opaque)
+{
+    unsigned n = g_test_slow() ? 100000 : 4000;
+    SoakChan ch[SOAK_CHANNELS] = {};
+    Fixture f;
+    int i;
+
+    start_with(&f, g_strdup_printf(
+        "-device vmbus-bridge -object iothread,id=io0 "
+        "-device hv-scsi,id=scsi,sub-channels=2%s " SOAK_DISKS,
+        (const char *)opaque));
+    f.b = qvmbus_new(f.s, 2);
+    qvmbus_connect(f.b, QVMBUS_V(5, 3));
+    qvmbus_request_offers(f.b);
+    f.buf = qvmbus_alloc(f.b, SOAK_PAGES);
+    for (i = 0; i < SOAK_CHANNELS; i++) {
+        ch[i].mem = qvmbus_alloc(f.b, 8);
+        ch[i].out = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
+                                          NULL);
+    }
+    ch[0].offer = qvmbus_find(f.b, HV_STOR_SCSI_CLASS_GUID, 0);
+    soak_begin(&f, ch);
+
+    while (n) {
+        SoakChan *some;
+
+        i = g_test_rand_int_range(0, SOAK_CHANNELS);
+        some = &ch[i];
+        if (g_hash_table_size(some->out) < SOAK_UNDER_WAY) {
+            soak_send(&f, some, !i);
+            n--;
+        }
+        while (g_test_rand_bit() && soak_recv(some)) {
+            continue;
+        }
+        if (g_test_rand_int_range(0, 500)) {
+            continue;
+        }
+        if (i) {
+            soak_close(some);
+            soak_open(&f, some);
+        } else {
+            soak_end(&f, ch);
+            soak_begin(&f, ch);
+        }
+    }
+    for (i = 0; i < SOAK_CHANNELS; i++) {
+        qvmbus_wait(f.b, soak_answered, &ch[i]);
+    }
+    /* and nothing comes afterwards */
+    qvmbus_sync(f.b);
+    for (i = 0; i < SOAK_CHANNELS; i++) {
+        g_assert_null(qvmbus_try_recv(ch[i].c));
+    }
+    soak_end(&f, ch);
+    for (i = 0; i < SOAK_CHANNELS; i++) {
+        g_hash_table_destroy(ch[i].out);
+    }
+    qvmbus_free(f.b);
+    qtest_quit(f.s);
+    g_free(f.extra);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -945,5 +1174,8 @@ int main(int argc, char **argv)
     qtest_add_func("/hyperv/scsi/errors/write", test_errors);
     qtest_add_func("/hyperv/scsi/errors/read", test_read_error);
     qtest_add_func("/hyperv/scsi/ide", test_ide);
+    qtest_add_data_func("/hyperv/scsi/soak", "", test_soak);
+    qtest_add_data_func("/hyperv/scsi/soak/iothread", ",iothread=io0",
+                        test_soak);
     return g_test_run();
 }
