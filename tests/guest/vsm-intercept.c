@@ -349,6 +349,87 @@ TEST(vsm_io_range, "VM-045,VM-051", .need = NEED)
     CHECK_EQ(run(out, 1, &c, call_kernel64), 0, "removed");
 }
 
+/* Other CPUs write to a port while it becomes one that VTL 1 is told of */
+static struct other {
+    SHARED uint32_t outs, told;
+    SHARED bool stop;
+    uint64_t *input;            /* of VTL 1's hypercalls: there are many */
+} others[MAX_CPUS];
+
+static void skip_here(void)
+{
+    struct cpu *me = this_cpu();
+    struct hv_message *slot = me->simp;
+    const struct intercept_header *h = (void *)slot->payload;
+    uint64_t *in = others[me->id].input;
+
+    in[0] = HV_PARTITION_SELF;
+    in[1] = HV_VP_SELF | 0x10ull << 32;
+    in[2] = HV_REG_RIP;
+    in[4] = h->rip + (h->length_cr8 & 15);
+    slot->type = HV_MSG_NONE;
+    hv_wr(HV_MSR_EOM, 0);
+    CHECK_EQ(hv_call(HVCALL_SET_REGISTERS | HV_REPS(1), in, NULL), HV_REPS(1),
+             "RIP");
+    others[me->id].told++;
+}
+
+static void synic_here(void *unused)
+{
+    others[this_cpu()->id].input = page_alloc();
+    in_vtl1(secure_synic_on, NULL);
+}
+
+static void write_on(void *unused)
+{
+    struct other *o = &others[this_cpu()->id];
+
+    while (!o->stop) {
+        outb(IO_PORT, 0);
+        o->outs++;
+    }
+}
+
+/* How often VTL 1 of a CPU is told while four writes end, from now on */
+static uint32_t told_of_four(struct other *o)
+{
+    uint32_t outs, before;
+
+    /* The one under way may have begun earlier */
+    outs = o->outs;
+    CHECK(WAIT_FOR(o->outs != outs), "it goes on");
+    before = o->told;
+    outs = o->outs;
+    CHECK(WAIT_FOR(o->outs >= outs + 4), "it goes on");
+    return o->told - before;
+}
+
+TEST(vsm_io_other_cpus, "VM-045", .need = NEED, .min_cpus = 2)
+{
+    secure_on(ncpus);
+    begin();
+    secure_intercept = skip_here;
+    for (int i = 1; i < ncpus; i++) {
+        others[i].stop = false;
+        on_cpu(cpus[i], synic_here, NULL);
+        on_cpu_start(cpus[i], write_on, NULL);
+    }
+    for (int n = 0; n < 5; n++) {
+        install(TYPE_IO, WRITE, IO_PORT);
+        for (int i = 1; i < ncpus; i++) {
+            CHECK(told_of_four(&others[i]) >= 3, "CPU %d: installed", i);
+        }
+        install(TYPE_IO, 0, IO_PORT);
+        for (int i = 1; i < ncpus; i++) {
+            CHECK_EQ(told_of_four(&others[i]), 0, "CPU %d: removed", i);
+        }
+    }
+    for (int i = 1; i < ncpus; i++) {
+        others[i].stop = true;
+        on_cpu_wait(cpus[i]);
+    }
+}
+
 /* MSRs */
 
 static uint32_t run_msr(uint32_t msr, bool write, int *vector)
