@@ -3,23 +3,28 @@
 #
 # A disk on hv-scsi, judged by Linux: a file system is made, filled, checked,
 # booted from, and still holds what was written; the controller goes and comes;
-# an IDE disk has a twin.
+# an IDE disk has a twin; the VM is saved and loaded; each CPU has a channel.
 #
-# DISK_MIB=1024 writes a gigabyte.
+#   disk.py [KERNEL]
+#
+# With a kernel, whose package may be missing, only what another one might do
+# otherwise. DISK_MIB=1024 writes a gigabyte.
 
 import os
+import sys
 import tempfile
 
+import snapshot
 import tap
 import vm
 
 MIB = int(os.environ.get('DISK_MIB') or 64)
 
 
-def scsi(path):
+def scsi(path, format='raw', props=''):
     """A controller with one disk."""
-    return ('-device', 'hv-scsi,id=scsi',
-            '-blockdev', f'raw,node-name=disk,file.driver=file,'
+    return ('-device', f'hv-scsi,id=scsi{props}',
+            '-blockdev', f'{format},node-name=disk,file.driver=file,'
                          f'file.filename={path}',
             '-device', 'scsi-hd,bus=scsi.0,drive=disk')
 
@@ -61,10 +66,11 @@ def verify(v, root):
     v.out(f'cd {root}/ && sha1sum -cs sums')
 
 
-def root():
+def root(kernel):
     with tempfile.TemporaryDirectory(prefix='hv-disk-') as folder:
         disk = scsi(vm.image(folder, 2 * MIB + 64, 'raw'))
-        with vm.VM(args=disk, tools=True, reboot=True, mem='512M') as v:
+        with vm.VM(kernel, args=disk, tools=True, reboot=True,
+                   mem='512M') as v:
             install(v)
             with tap.case('the data is there after a reset'):
                 v.qmp('system_reset')
@@ -73,7 +79,8 @@ def root():
                 v.out('mount -t ext4 /dev/sda /mnt')
                 verify(v, '/mnt')
                 v.out('umount /mnt')
-        with vm.VM(args=disk, append='ROOT=/dev/sda', reboot=True) as v:
+        with vm.VM(kernel, args=disk, append='ROOT=/dev/sda',
+                   reboot=True) as v:
             with tap.case('Linux runs from the disk'):
                 assert ' / ext4 ' in v.out('cat /proc/mounts')
                 verify(v, '')
@@ -145,10 +152,75 @@ def twin():
                             v.out(f'sha1sum < /dev/{b}'))
 
 
+# writes to one place after another, and reads each again
+LOAD = (
+    'cd /tmp; echo 0 > rounds; (n=0; while [ ! -e bad ]; do '
+    'dd if=/dev/urandom of=data bs=64k count=32; at=$((n % 30 * 32)); '
+    'dd if=data of=/dev/sda bs=64k seek=$at oflag=direct conv=notrunc; '
+    'dd if=/dev/sda bs=64k skip=$at count=32 iflag=direct | cmp - data || '
+    'touch bad; n=$((n + 1)); echo $n > rounds; done > /dev/null 2>&1 &)')
+
+
+def rounds(v, more):
+    """Waits for so many more rounds of the load, all of them well."""
+    v.out(f'n=$(cat /tmp/rounds); until [ -e /tmp/bad ] || '
+          f'[ "$(cat /tmp/rounds)" -ge $((n + {more})) ]; do sleep 0.1; done')
+    v.out('[ ! -e /tmp/bad ]')
+
+
+def saved():
+    """savevm and loadvm while the disk is written and read."""
+    with tempfile.TemporaryDirectory(prefix='hv-disk-') as folder:
+        path = vm.image(folder, 64)
+        with vm.VM(args=scsi(path, 'qcow2')) as v:
+            appears(v, 'sda')
+            v.out(LOAD)
+            for n in range(3):
+                with tap.case(f'loadvm under load, round {n + 1}'):
+                    rounds(v, 1)
+                    snapshot.hmp(v, 'savevm here')
+                    rounds(v, 2)
+                    snapshot.hmp(v, 'stop')
+                    snapshot.hmp(v, 'loadvm here')
+                    snapshot.hmp(v, 'cont')
+                    rounds(v, 2)
+            with tap.case('no driver complains'):
+                judge(v)
+
+
+def scaling(kernel):
+    with tempfile.TemporaryDirectory(prefix='hv-disk-') as folder:
+        args = scsi(vm.image(folder, 64, 'raw'), props=',sub-channels=3')
+        with vm.VM(kernel, smp=4, args=args, append='hv_storvsc.'
+                   'storvsc_vcpus_per_sub_channel=1') as v:
+            appears(v, 'sda')
+            channels = v.out('readlink -f /sys/block/sda').split('/host')[0]
+            channels += '/channels'
+            with tap.case(f'{kernel}, 4 CPUs: a channel for each'):
+                v.out(f'until [ $(ls {channels} | wc -l) = 4 ]; '
+                      'do sleep 0.1; done')
+            with tap.case(f'{kernel}, 4 CPUs: each channel is used'):
+                v.out('for cpu in 1 2 4 8; do taskset $cpu dd if=/dev/zero '
+                      'of=/dev/sda bs=4k count=200 oflag=direct 2> /dev/null '
+                      '& done; wait')
+                counts = v.out(f'cat {channels}/*/interrupts').split()
+                assert len(counts) == 4 and '0' not in counts, counts
+            with tap.case(f'{kernel}, 4 CPUs: no driver complains'):
+                judge(v)
+
+
 def main():
-    root()
-    unplug()
-    twin()
+    if sys.argv[1:]:
+        kernel = sys.argv[1]
+        # its package may not be to be had
+        vm.guest(kernel)
+        root(kernel)
+        scaling(kernel)
+    else:
+        root('cloud')
+        unplug()
+        twin()
+        saved()
 
 
 if __name__ == '__main__':
