@@ -630,7 +630,7 @@ static void test_versions(void)
 static void test_small_buffer(void)
 {
     static const unsigned pages[] = { 16, 12, RECV_PAGES };
-    Net *n = net_start(NULL);
+    Net *n = net_start(4, NULL);
     uint8_t frame[1514];
 
     net_connect(n);
