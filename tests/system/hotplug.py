@@ -24,7 +24,7 @@ def hotplug():
             assert v.out('nproc') == '3', v.out('nproc')
         with tap.case('the processor has a SynIC and a timer'):
             vps = v.qmp('query-hyperv')['vps']
-            msrs = {m['name']: m['value'] for m in vps[2]['msrs']}
+            msrs = {m['name']: m['value'] for m in vps[2]['vtls'][0]['msrs']}
             assert len(vps) == 3, len(vps)
             assert msrs['HV_X64_MSR_VP_INDEX'] == 2, msrs
             assert msrs['HV_X64_MSR_SIMP'] & 1, msrs
