@@ -12,10 +12,12 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
+#include "chardev/char.h"
 #include "cpu.h"
 #include "hw/core/sysemu-cpu-ops.h"
 #include "internal.h"
 #include "system/cpus.h"
+#include "system/runstate.h"
 
 /*
  * Does a debugger ask, and for another trust level than the CPU's state is of?
@@ -141,7 +143,13 @@ void hv_cpu_class_init(CPUClass *cc)
 /* In front of the first instruction, when the VP's thread has nothing to do */
 static void hv_debug_stop(CPUState *cs, run_on_cpu_data data)
 {
-    cpu_handle_guest_debug(cs);
+    if (qemu_chr_find("gdb")) {
+        cpu_handle_guest_debug(cs);
+    } else {
+        /* The same, but for telling gdb which VP it is */
+        qemu_system_debug_request();
+        cs->stopped = true;
+    }
 }
 
 void hv_debug_vtl_switched(HvVp *vp)
