@@ -671,6 +671,7 @@ static const struct exception_row {
     { "hlt in user mode", 13, 1, { 0xF4 }, ERROR_VALID, true },
     { "selector", 13, 2, { 0x8E, 0xE2 }, ERROR_VALID },
     { "int3", 3, 1, { 0xCC }, SOFTWARE },
+    { "int3 with a prefix", 3, 2, { 0x66, 0xCC }, SOFTWARE },
 };
 
 static const char *exception_name(int row)

@@ -13,10 +13,6 @@
 #include "internal.h"
 #include "tcg/helper-tcg.h"
 
-/* What opcodes raise the exceptions that are made by software */
-#define HV_OPCODE_INT3  0xcc
-#define HV_OPCODE_INTO  0xce
-
 static HvVp *hv_tcg_vp(CPUX86State *env)
 {
     return env_archcpu(env)->hv_vp;
@@ -121,28 +117,29 @@ void hv_tcg_intercept_cpuid(CPUX86State *env, uint32_t *result, uintptr_t ra)
     }
 }
 
-/* INT3 and INTO, but not INT with their vectors; RIP is the instruction's */
-static bool hv_tcg_software_exception(CPUX86State *env, int vector)
+/*
+ * INT3 and INTO, but not INT, of which the last byte is the vector.  RIP is the
+ * instruction's, which may have prefixes.
+ */
+static bool hv_tcg_software_exception(CPUX86State *env, int vector, int len)
 {
-    uint8_t opcode;
+    uint8_t last;
 
     if (vector != EXCP03_INT3 && vector != EXCP04_INTO) {
         return false;
     }
-    if (cpu_memory_rw_debug(env_cpu(env), env->segs[R_CS].base + env->eip,
-                            &opcode, 1, false)) {
-        return false;
-    }
-    return opcode == (vector == EXCP03_INT3 ? HV_OPCODE_INT3 : HV_OPCODE_INTO);
+    return cpu_memory_rw_debug(env_cpu(env),
+                               env->segs[R_CS].base + env->eip + len - 1,
+                               &last, 1, false) || last != vector;
 }
 
-void hv_tcg_intercept_exception(CPUX86State *env, int vector, int is_int,
+void hv_tcg_intercept_exception(CPUX86State *env, int vector, int int_len,
                                 int error_code, uint64_t cr2, uintptr_t ra)
 {
     HvVp *vp = hv_tcg_vp(env);
     HvException e = {
         .vector = vector,
-        .software = is_int,
+        .software = int_len,
         .error_code = error_code,
         .parameter = vector == EXCP0E_PAGE ? cr2 :
                      vector == EXCP01_DB ? env->dr[6] : 0,
@@ -153,7 +150,8 @@ void hv_tcg_intercept_exception(CPUX86State *env, int vector, int is_int,
         return;
     }
     vtl = hv_intercepts_exception(vp, vector);
-    if (!vtl || (is_int && !hv_tcg_software_exception(env, vector))) {
+    if (!vtl ||
+        (int_len && !hv_tcg_software_exception(env, vector, int_len))) {
         return;
     }
     cpu_restore_state(env_cpu(env), ra);

@@ -9,8 +9,11 @@
 
 #include "cpu.h"
 #include "exec/memattrs.h"
-#include "hw/hyperv/partition.h"
+#include "hw/hyperv/tlfs.h"
 #include "hyperv-i386.h"
+#ifndef CONFIG_USER_ONLY
+#include "hw/hyperv/partition.h"
+#endif
 
 /**
  * hv_tcg_rdmsr, hv_tcg_wrmsr: access the synthetic MSR that ECX names
@@ -41,6 +44,7 @@ bool hv_tcg_nested_hypercall(CPUX86State *env, int next_eip_addend);
 bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
                          MMUAccessType access_type, int mmu_idx, bool probe);
 
+#ifndef CONFIG_USER_ONLY
 static inline bool hv_tcg_access(CPUX86State *env, hwaddr paddr, int *prot,
                                  MMUAccessType access_type, int mmu_idx,
                                  bool probe)
@@ -81,6 +85,19 @@ static inline void hv_tcg_intercept_access(CPUX86State *env, vaddr addr,
     }
 }
 
+/**
+ * hv_tcg_probed: nobody makes the access that hv_tcg_access() has denied, unless
+ * it is that of a page walk, whose end knows what to do
+ */
+static inline void hv_tcg_probed(CPUX86State *env, int mmu_idx)
+{
+    if (hv_tcg_access_denied(env) && !is_mmu_index_phys(mmu_idx) &&
+        !is_mmu_index_nested(mmu_idx)) {
+        env_archcpu(env)->hv_vp->denied.set = false;
+    }
+}
+#endif
+
 /*
  * What follows is called when an instruction is about to do something.  If a
  * higher trust level wants to be told first, it runs, and the function does
@@ -101,7 +118,7 @@ void hv_tcg_intercept_unknown_msr(CPUX86State *env, bool write, uintptr_t ra);
 void hv_tcg_intercept_io(CPUX86State *env, uint16_t port, unsigned size,
                          bool write, uintptr_t ra);
 void hv_tcg_intercept_cpuid(CPUX86State *env, uint32_t *result, uintptr_t ra);
-void hv_tcg_intercept_exception(CPUX86State *env, int vector, int is_int,
+void hv_tcg_intercept_exception(CPUX86State *env, int vector, int int_len,
                                 int error_code, uint64_t cr2, uintptr_t ra);
 
 /**
@@ -180,14 +197,15 @@ static inline void hv_tcg_cpuid(CPUX86State *env, uint32_t *eax, uint32_t *ebx,
 
 /**
  * hv_tcg_exception: an exception is raised
- * @is_int: by an instruction that is made for it
+ * @int_len: length of the instruction that is made for it, or 0
  * @cr2: address of a page fault
  */
-static inline void hv_tcg_exception(CPUX86State *env, int vector, int is_int,
+static inline void hv_tcg_exception(CPUX86State *env, int vector, int int_len,
                                     int error_code, uint64_t cr2, uintptr_t ra)
 {
     if (HV_TCG_INTERCEPTS(env, HV_INTERCEPTS_EXCEPTION)) {
-        hv_tcg_intercept_exception(env, vector, is_int, error_code, cr2, ra);
+        hv_tcg_intercept_exception(env, vector, int_len, error_code, cr2,
+                                   ra);
     }
 }
 

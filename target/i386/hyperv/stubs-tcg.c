@@ -33,7 +33,7 @@ void hv_tcg_transaction_failed(CPUState *cs, hwaddr physaddr, vaddr addr,
 {
 }
 
-bool hv_tcg_nested_hypercall(CPUX86State *env)
+bool hv_tcg_nested_hypercall(CPUX86State *env, int next_eip_addend)
 {
     return false;
 }
@@ -44,14 +44,10 @@ bool hv_tcg_check_access(CPUX86State *env, hwaddr paddr, int *prot,
     g_assert_not_reached();
 }
 
-bool hv_tcg_access_denied(CPUX86State *env)
+void hv_tcg_raise_intercept(CPUX86State *env, vaddr addr, int mmu_idx,
+                            uintptr_t ra)
 {
-    return false;
-}
-
-void hv_tcg_intercept_access(CPUX86State *env, vaddr addr, int mmu_idx,
-                             uintptr_t ra)
-{
+    g_assert_not_reached();
 }
 
 bool hv_tcg_poll(X86CPU *cpu)
@@ -85,7 +81,7 @@ void hv_tcg_intercept_cpuid(CPUX86State *env, uint32_t *result, uintptr_t ra)
 {
 }
 
-void hv_tcg_intercept_exception(CPUX86State *env, int vector, int is_int,
+void hv_tcg_intercept_exception(CPUX86State *env, int vector, int int_len,
                                 int error_code, uint64_t cr2, uintptr_t ra)
 {
 }
