@@ -194,28 +194,37 @@ static bool hv_cpuid_result_parse(const uint8_t *in, HvCpuidResult *r)
     return true;
 }
 
-/* Returns: false if there is no room */
-static bool hv_cpuid_result_set(HvVtl *vtl, const HvCpuidResult *r)
+static bool hv_cpuid_result_is_none(const HvCpuidResult *r)
 {
-    bool remove = !(r->mask[0] | r->mask[1] | r->mask[2] | r->mask[3]);
-    HvCpuidResult *at = vtl->cpuid_result;
-    HvCpuidResult *end = at + vtl->nr_cpuid_results;
+    return !(r->mask[0] | r->mask[1] | r->mask[2] | r->mask[3]);
+}
 
-    while (at < end && (at->eax != r->eax || at->subleaf != r->subleaf ||
-                        at->ecx != r->ecx)) {
-        at++;
+/* Where the result for the same leaf is, or the first one that is free */
+static unsigned hv_cpuid_result_find(const HvVtl *vtl, const HvCpuidResult *r)
+{
+    unsigned i = 0;
+
+    while (i < vtl->nr_cpuid_results &&
+           (vtl->cpuid_result[i].eax != r->eax ||
+            vtl->cpuid_result[i].subleaf != r->subleaf ||
+            vtl->cpuid_result[i].ecx != r->ecx)) {
+        i++;
     }
-    if (at == end) {
-        if (remove) {
-            return true;
-        }
-        if (vtl->nr_cpuid_results == HV_CPUID_RESULTS) {
-            return false;
+    return i;
+}
+
+static void hv_cpuid_result_set(HvVtl *vtl, const HvCpuidResult *r)
+{
+    unsigned i = hv_cpuid_result_find(vtl, r);
+
+    if (i == vtl->nr_cpuid_results) {
+        if (hv_cpuid_result_is_none(r)) {
+            return;
         }
         vtl->nr_cpuid_results++;
     }
-    *at = remove ? vtl->cpuid_result[--vtl->nr_cpuid_results] : *r;
-    return true;
+    vtl->cpuid_result[i] = hv_cpuid_result_is_none(r) ?
+                               vtl->cpuid_result[--vtl->nr_cpuid_results] : *r;
 }
 
 static uint16_t hv_register_result(HvHypercall *hc)
@@ -223,6 +232,7 @@ static uint16_t hv_register_result(HvHypercall *hc)
     HvPartition *p = hc->vp->partition;
     uint32_t index = ldl_le_p(hc->in + 8);
     HvCpuidResult r;
+    bool set;
     unsigned i;
 
     if (index == HV_VP_INDEX_SELF) {
@@ -234,15 +244,24 @@ static uint16_t hv_register_result(HvHypercall *hc)
     if (!hv_cpuid_result_parse(hc->in + 16, &r)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    for (i = 0; i < p->nr_vps; i++) {
-        HvVp *vp = index == HV_ANY_VP || index == i ? hv_partition_vp(p, i) :
-                                                      NULL;
+    /* On all of them or on none */
+    for (set = false; ; set = true) {
+        for (i = 0; i < p->nr_vps; i++) {
+            HvVp *vp = index == HV_ANY_VP || index == i ?
+                           hv_partition_vp(p, i) : NULL;
+            HvVtl *vtl = vp ? &vp->vtl[hc->vp->active_vtl] : NULL;
 
-        if (vp && !hv_cpuid_result_set(&vp->vtl[hc->vp->active_vtl], &r)) {
-            return HV_STATUS_INSUFFICIENT_MEMORY;
+            if (vtl && set) {
+                hv_cpuid_result_set(vtl, &r);
+            } else if (vtl && !hv_cpuid_result_is_none(&r) &&
+                       hv_cpuid_result_find(vtl, &r) == HV_CPUID_RESULTS) {
+                return HV_STATUS_INSUFFICIENT_MEMORY;
+            }
+        }
+        if (set) {
+            return HV_STATUS_SUCCESS;
         }
     }
-    return HV_STATUS_SUCCESS;
 }
 
 uint16_t hv_hc_register_intercept_result(HvHypercall *hc)
