@@ -447,7 +447,7 @@ void helper_hypercall(CPUX86State *env, int next_eip_addend)
         raise_exception(env, EXCP06_ILLOP);
     }
     if (vp->vtl_switched) {
-        if (likely(hv_tcg_may_go_on(env_cpu(env), flags))) {
+        if (likely(!vp->must_leave && hv_tcg_may_go_on(env_cpu(env), flags))) {
             return;
         }
         hv_tcg_run_vtl(env);
