@@ -9,6 +9,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "qapi/qapi-types-common.h"
 #include "qemu/units.h"
@@ -79,7 +80,13 @@ static bool hv_kvm_get_call_regs(CPUState *cs)
 
 static void hv_kvm_put_call_regs(CPUState *cs)
 {
-    kvm_put_call_registers(X86_CPU(cs));
+    int ret = kvm_put_call_registers(X86_CPU(cs));
+
+    if (ret < 0) {
+        error_report("hyperv: cannot set a vCPU's registers: %s",
+                     strerror(-ret));
+        vm_stop(RUN_STATE_INTERNAL_ERROR);
+    }
 }
 
 static void hv_kvm_inject(CPUX86State *env, int vector, bool has_error_code)
