@@ -247,12 +247,12 @@ static void hv_net_vmdev_unrealize(VMBusDevice *vdev)
     qemu_del_vm_change_state_handler(s->vmstate);
     hv_net_forget(s);
     qemu_bh_delete(s->rx_bh);
-    for (unsigned i = 0; i < s->max_queues; i++) {
-        timer_del(&s->queues[i].late_timer);
-    }
     /* with what is in the backend's queue */
     for (int i = 0; i < MAX(1, s->conf.peers.queues); i++) {
         qemu_purge_queued_packets(qemu_get_subqueue(s->nic, i));
+    }
+    for (unsigned i = 0; i < s->max_queues; i++) {
+        timer_del(&s->queues[i].late_timer);
     }
     qemu_del_nic(s->nic);
     hv_net_tx_uninit(s);
