@@ -211,7 +211,7 @@ static inline void hv_tcg_exception(CPUX86State *env, int vector, int int_len,
 
 /**
  * hv_tcg_check_svm: raise #UD if a higher trust level guards registers that
- * VMRUN, VMLOAD or #VMEXIT would load from memory
+ * VMRUN or VMLOAD would load from memory
  */
 #ifdef CONFIG_USER_ONLY
 static inline void hv_tcg_check_svm(CPUX86State *env, uintptr_t ra)
