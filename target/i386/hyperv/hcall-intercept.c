@@ -213,6 +213,12 @@ static unsigned hv_cpuid_result_find(const HvVtl *vtl, const HvCpuidResult *r)
     return i;
 }
 
+static bool hv_cpuid_result_fits(const HvVtl *vtl, const HvCpuidResult *r)
+{
+    return hv_cpuid_result_is_none(r) ||
+           hv_cpuid_result_find(vtl, r) < HV_CPUID_RESULTS;
+}
+
 static void hv_cpuid_result_set(HvVtl *vtl, const HvCpuidResult *r)
 {
     unsigned i = hv_cpuid_result_find(vtl, r);
@@ -232,8 +238,7 @@ static uint16_t hv_register_result(HvHypercall *hc)
     HvPartition *p = hc->vp->partition;
     uint32_t index = ldl_le_p(hc->in + 8);
     HvCpuidResult r;
-    bool set;
-    unsigned i;
+    unsigned i, first, end;
 
     if (index == HV_VP_INDEX_SELF) {
         index = hc->vp->index;
@@ -244,24 +249,24 @@ static uint16_t hv_register_result(HvHypercall *hc)
     if (!hv_cpuid_result_parse(hc->in + 16, &r)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
+    first = index == HV_ANY_VP ? 0 : index;
+    end = index == HV_ANY_VP ? p->nr_vps : index + 1;
     /* On all of them or on none */
-    for (set = false; ; set = true) {
-        for (i = 0; i < p->nr_vps; i++) {
-            HvVp *vp = index == HV_ANY_VP || index == i ?
-                           hv_partition_vp(p, i) : NULL;
-            HvVtl *vtl = vp ? &vp->vtl[hc->vp->active_vtl] : NULL;
+    for (i = first; i < end; i++) {
+        HvVp *vp = hv_partition_vp(p, i);
 
-            if (vtl && set) {
-                hv_cpuid_result_set(vtl, &r);
-            } else if (vtl && !hv_cpuid_result_is_none(&r) &&
-                       hv_cpuid_result_find(vtl, &r) == HV_CPUID_RESULTS) {
-                return HV_STATUS_INSUFFICIENT_MEMORY;
-            }
-        }
-        if (set) {
-            return HV_STATUS_SUCCESS;
+        if (vp && !hv_cpuid_result_fits(&vp->vtl[hc->vp->active_vtl], &r)) {
+            return HV_STATUS_INSUFFICIENT_MEMORY;
         }
     }
+    for (i = first; i < end; i++) {
+        HvVp *vp = hv_partition_vp(p, i);
+
+        if (vp) {
+            hv_cpuid_result_set(&vp->vtl[hc->vp->active_vtl], &r);
+        }
+    }
+    return HV_STATUS_SUCCESS;
 }
 
 uint16_t hv_hc_register_intercept_result(HvHypercall *hc)
