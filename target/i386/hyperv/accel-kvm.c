@@ -27,25 +27,31 @@
 /* APICs, the kernel's TSS and page tables, firmware: from here to 4 GiB */
 #define HV_KVM_PLATFORM_START 0xfec00000
 
+static HvKvmHost hv_kvm_host(void)
+{
+    return (HvKvmHost) {
+        .kernel_hyperv = kvm_state->kernel_hyperv,
+        .hyperv = kvm_check_extension(kvm_state, KVM_CAP_HYPERV) > 0,
+        .apic = kvm_irqchip_in_kernel(),
+        .msr_exits =
+            kvm_check_extension(kvm_state, KVM_CAP_X86_USER_SPACE_MSR) > 0 &&
+            kvm_check_extension(kvm_state, KVM_CAP_X86_MSR_FILTER) > 0,
+    };
+}
+
 static bool hv_kvm_init(HvPartition *p, Error **errp)
 {
+    HvKvmHost host = hv_kvm_host();
     int ret;
 
-    if (kvm_state->kernel_hyperv == ON_OFF_AUTO_ON) {
-        error_setg(errp, "kernel-hyperv=on: the kernel does not implement "
-                   "Hyper-V; without it, QEMU does");
-        return false;
-    }
-    if (!kvm_irqchip_in_kernel()) {
-        error_setg(errp, "Hyper-V enlightenments that QEMU implements need "
-                   "kernel-irqchip=on or kernel-irqchip=split");
+    if (!hv_kvm_check(&host, errp)) {
         return false;
     }
     ret = kvm_filter_msrs(kvm_state, HV_X64_MSR_FIRST, HV_X64_MSR_COUNT,
                           hv_msr_read, hv_msr_write);
     if (ret) {
-        error_setg_errno(errp, -ret, "The kernel does not hand the synthetic "
-                         "MSRs of Hyper-V to QEMU");
+        error_setg_errno(errp, -ret, "The kernel takes no filter for the "
+                         "synthetic MSRs of Hyper-V");
         return false;
     }
     hv_ioport_init(p);
@@ -223,11 +229,9 @@ void hv_kvm_accel_class_init(ObjectClass *oc)
 
 const HvPortOps *hv_kvm_port(void)
 {
-    if (kvm_state->kernel_hyperv != ON_OFF_AUTO_OFF &&
-        kvm_check_extension(kvm_state, KVM_CAP_HYPERV) > 0) {
-        return NULL;
-    }
-    return &hv_port_kvm;
+    HvKvmHost host = hv_kvm_host();
+
+    return hv_kvm_kernel_serves(&host) ? NULL : &hv_port_kvm;
 }
 
 bool hv_kvm_emulated(void)

@@ -37,12 +37,21 @@
  *   hv_route_flag ID FLAG               OK ERRNO
  *   hv_route_signal ID                  OK ERRNO
  *   hv_route_status ID                  OK CALLBACKS ERRNO
+ *
+ * And what QEMU would decide on another host than this:
+ *
+ *   hv_plan HOST FLAG...                OK FLAG... | OK no WORD...
+ *     HOST is tcg, or kvm with a list of what there is: "kvm,hyperv,apic,
+ *     msr-exits", and as -accel has it "kernel-hyperv=on" or "off".  FLAG is one
+ *     of hv-*, or with "=off".  The answer has the flags of the guest, or says
+ *     why there is none.  A kernel's own Hyper-V may yet lack some.
  */
 
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
+#include "qapi/error.h"
 #include "cpu.h"
 #include "hw/hyperv/hyperv.h"
 #include "hw/i386/apic.h"
@@ -346,6 +355,81 @@ static void hv_qtest_route_status(HvQtestCommand *c)
     g_string_append_printf(c->answer, " %u %d", r->callbacks, r->status);
 }
 
+static HvKvmHost hv_qtest_kvm_host(char **has)
+{
+    HvKvmHost h = {
+        .kernel_hyperv = ON_OFF_AUTO_AUTO,
+    };
+
+    for (; *has; has++) {
+        if (g_str_equal(*has, "hyperv")) {
+            h.hyperv = true;
+        } else if (g_str_equal(*has, "apic")) {
+            h.apic = true;
+        } else if (g_str_equal(*has, "msr-exits")) {
+            h.msr_exits = true;
+        } else if (g_str_equal(*has, "kernel-hyperv=on")) {
+            h.kernel_hyperv = ON_OFF_AUTO_ON;
+        } else {
+            g_assert(g_str_equal(*has, "kernel-hyperv=off"));
+            h.kernel_hyperv = ON_OFF_AUTO_OFF;
+        }
+    }
+    return h;
+}
+
+static void hv_qtest_wish(HvFeatureWish *w, const char *flag)
+{
+    g_auto(GStrv) parts = g_strsplit(flag, "=", 2);
+    int feat = hv_feature_by_name(parts[0]);
+
+    if (g_str_equal(flag, "hv-default")) {
+        w->by_default = true;
+    } else if (g_str_equal(flag, "hv-passthrough")) {
+        w->passthrough = true;
+    } else {
+        g_assert(feat >= 0);
+        *(parts[1] ? &w->off : &w->on) |= BIT_ULL(feat);
+    }
+}
+
+static void hv_qtest_plan(HvQtestCommand *c)
+{
+    g_auto(GStrv) host = g_strsplit(c->words[1], ",", 0);
+    bool emulated = true;
+    unsigned caps = HV_PORT_ALL;
+    Error *err = NULL;
+    HvFeatureWish wish = {};
+    uint64_t features = 0;
+    unsigned i;
+
+    for (i = 2; c->words[i]; i++) {
+        hv_qtest_wish(&wish, c->words[i]);
+    }
+    if (g_str_equal(host[0], "kvm")) {
+        HvKvmHost h = hv_qtest_kvm_host(host + 1);
+
+        emulated = !hv_kvm_kernel_serves(&h);
+        caps = 0;
+        if (emulated) {
+            hv_kvm_check(&h, &err);
+        }
+    }
+    if (!err) {
+        hv_features_plan(&wish, emulated, caps, &features, &err);
+    }
+    if (err) {
+        g_string_append_printf(c->answer, " no %s", error_get_pretty(err));
+        error_free(err);
+        return;
+    }
+    for (i = 0; hv_feature_name(i); i++) {
+        if (features & BIT_ULL(i)) {
+            g_string_append_printf(c->answer, " %s", hv_feature_name(i));
+        }
+    }
+}
+
 static const struct {
     const char *name;
     void (*fn)(HvQtestCommand *c);
@@ -361,6 +445,7 @@ static const struct {
     { "hv_wrapic", hv_qtest_wrapic, true },
     { "hv_take_irq", hv_qtest_take_irq, true },
     { "hv_clock_set", hv_qtest_clock_set, false },
+    { "hv_plan", hv_qtest_plan, false },
     { "hv_route_new", hv_qtest_route_new, false },
     { "hv_route_free", hv_qtest_route_free, false },
     { "hv_route_post", hv_qtest_route_post, false },
@@ -397,7 +482,8 @@ static void hv_qtest_run(HvQtestCommand *c, void (*fn)(HvQtestCommand *c),
         g_assert(vp);
         c->cpu = X86_CPU(vp->cs);
     }
-    for (; *word; word++) {
+    /* hv_plan takes names, and no numbers */
+    for (; *word && fn != hv_qtest_plan; word++) {
         uint64_t *arg = &c->arg[c->nr_args++];
 
         g_assert(c->nr_args <= HV_QTEST_ARGS);

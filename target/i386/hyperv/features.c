@@ -25,9 +25,18 @@ typedef struct HvFeature {
     uint8_t needs;              /* HV_PORT_* */
     bool recommended;           /* part of hv-default */
     bool not_passthrough;       /* a tool for debugging, not an enlightenment */
-    bool emulation_only;        /* QEMU's KVM code has no such flag */
     const char *refused;        /* why the emulation has none */
+    /*
+     * Why there is none beside a kernel's own Hyper-V.  Without it, QEMU's KVM
+     * code has a row too, and asks what that kernel has.
+     */
+    const char *not_beside;
 } HvFeature;
+
+#define HV_WHY_NESTED   "the kernel runs nested guests by itself"
+#define HV_WHY_TCG      "it is implemented on TCG only"
+#define HV_WHY_CPUID    "the kernel takes no change of CPUID from a running " \
+                        "guest"
 
 /* Names and dependencies are those of QEMU's KVM code */
 static const HvFeature hv_features[] = {
@@ -178,7 +187,7 @@ static const HvFeature hv_features[] = {
         .desc = "nested guest physical address flush",
         .grants = { HV_RIGHT(NESTED, EAX, 18) },
         .needs = HV_PORT_NESTED,
-        .emulation_only = true,
+        .not_beside = HV_WHY_NESTED,
     },
     [HYPERV_FEAT_XMM_OUTPUT] = {
         .prop = "hv-xmm-output",
@@ -186,7 +195,7 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(FEATURES, EDX, 15) },
         .requires = FEAT_BIT(XMM_INPUT),
         .recommended = true,
-        .emulation_only = true,
+        .not_beside = "the kernel returns no output in registers",
     },
     [HYPERV_FEAT_GUEST_IDLE] = {
         .prop = "hv-guest-idle",
@@ -194,7 +203,8 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(FEATURES, EAX, 10), HV_RIGHT(FEATURES, EDX, 5) },
         .needs = HV_PORT_APIC,
         .recommended = true,
-        .emulation_only = true,
+        .not_beside = "the kernel wakes a vCPU only for an interrupt that "
+                      "it takes",
     },
     [HYPERV_FEAT_TSC_INVARIANT] = {
         .prop = "hv-tsc-invariant",
@@ -204,7 +214,7 @@ static const HvFeature hv_features[] = {
         .needs = HV_PORT_TSC,
         /* a Linux guest that has it leaves the reference TSC page for its own
          * tsc clocksource; as fast, but not what hv-default is to show */
-        .emulation_only = true,
+        .not_beside = HV_WHY_CPUID,
     },
     [HYPERV_FEAT_EXT_HYPERCALLS] = {
         .prop = "hv-ext-hypercalls",
@@ -221,7 +231,7 @@ static const HvFeature hv_features[] = {
          * Linux crashes with it unless it is the root partition.
          */
         .not_passthrough = true,
-        .emulation_only = true,
+        .not_beside = "the kernel answers this hypercall by itself",
     },
     [HYPERV_FEAT_SINT_POLLING] = {
         .prop = "hv-sint-polling",
@@ -229,14 +239,14 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(FEATURES, EDX, 17) },
         .requires = FEAT_BIT(SYNIC),
         .recommended = true,
-        .emulation_only = true,
+        .not_beside = "the kernel interrupts for every SINT",
     },
     [HYPERV_FEAT_HYPERCALL_LOCK] = {
         .prop = "hv-hypercall-lock",
         .desc = "lockable hypercall page",
         .grants = { HV_RIGHT(FEATURES, EDX, 18) },
         .recommended = true,
-        .emulation_only = true,
+        .not_beside = "the kernel makes the hypercall page",
     },
     [HYPERV_FEAT_VP_REGISTERS] = {
         .prop = "hv-vp-registers",
@@ -244,7 +254,7 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(FEATURES, EBX, 17), HV_RIGHT(FEATURES, EBX, 21) },
         .needs = HV_PORT_REGISTERS,
         .requires = FEAT_BIT(VPINDEX),
-        .emulation_only = true,
+        .not_beside = HV_WHY_TCG,
     },
     [HYPERV_FEAT_VSM] = {
         .prop = "hv-vsm",
@@ -252,7 +262,7 @@ static const HvFeature hv_features[] = {
         .grants = { HV_RIGHT(FEATURES, EBX, 16) },
         .needs = HV_PORT_VSM,
         .requires = FEAT_BIT(VP_REGISTERS) | FEAT_BIT(SYNIC) | FEAT_BIT(VAPIC),
-        .emulation_only = true,
+        .not_beside = HV_WHY_TCG,
     },
 };
 
@@ -272,12 +282,12 @@ static const char *hv_lacking(unsigned caps)
         return "the kernel has no call to flush the TLB of a vCPU";
     }
     if (caps & HV_PORT_NESTED) {
-        return "the kernel runs nested guests by itself";
+        return HV_WHY_NESTED;
     }
     if (caps & (HV_PORT_REGISTERS | HV_PORT_VSM)) {
-        return "it is implemented on TCG only";
+        return HV_WHY_TCG;
     }
-    return "the kernel takes no change of CPUID from a running guest";
+    return HV_WHY_CPUID;
 }
 
 bool hv_wanted(X86CPU *cpu)
@@ -287,22 +297,14 @@ bool hv_wanted(X86CPU *cpu)
            cpu->hyperv_spinlock_attempts != HYPERV_SPINLOCK_NEVER_NOTIFY;
 }
 
-static bool hv_feature_refused(const HvFeature *f, const char *why,
-                               Error **errp)
-{
-    error_setg(errp, "Hyper-V %s (%s) is not available with this accelerator: "
-               "%s", f->desc, f->prop, why);
-    return false;
-}
-
-static bool hv_check_dependencies(X86CPU *cpu, Error **errp)
+static bool hv_check_dependencies(uint64_t features, Error **errp)
 {
     unsigned i, dep;
 
     for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
-        uint64_t missing = hv_features[i].requires & ~cpu->hyperv_features;
+        uint64_t missing = hv_features[i].requires & ~features;
 
-        if (!(cpu->hyperv_features & BIT_ULL(i)) || !missing) {
+        if (!(features & BIT_ULL(i)) || !missing) {
             continue;
         }
         dep = ctz64(missing);
@@ -314,18 +316,93 @@ static bool hv_check_dependencies(X86CPU *cpu, Error **errp)
     return true;
 }
 
-/* Does -cpu have FLAG=off, before or after hv-default=on? */
-static bool hv_switched_off(X86CPU *cpu, const HvFeature *f)
+/* Why it cannot be had; NULL if it can, as far as is known here */
+static char *hv_feature_denied(const HvFeature *f, bool emulated, unsigned caps)
 {
-    const GlobalProperty *gp = qdev_find_global_prop(OBJECT(cpu), f->prop);
-    bool on = true;
-
-    return gp && qapi_bool_parse(f->prop, gp->value, &on, NULL) && !on;
+    if (!emulated) {
+        return !f->not_beside ? NULL :
+               g_strconcat(f->not_beside, f->needs ? NULL :
+                           "; with -accel kvm,kernel-hyperv=off QEMU has it",
+                           NULL);
+    }
+    if (f->refused) {
+        return g_strdup(f->refused);
+    }
+    return f->needs & ~caps ? g_strdup(hv_lacking(f->needs & ~caps)) : NULL;
 }
 
+int hv_feature_by_name(const char *prop)
+{
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        if (g_str_equal(prop, hv_features[i].prop)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+const char *hv_feature_name(unsigned feat)
+{
+    return feat < ARRAY_SIZE(hv_features) ? hv_features[feat].prop : NULL;
+}
+
+bool hv_kvm_check(const HvKvmHost *h, Error **errp)
+{
+    if (h->kernel_hyperv == ON_OFF_AUTO_ON) {
+        error_setg(errp, "kernel-hyperv=on: the kernel does not implement "
+                   "Hyper-V; without it, QEMU does");
+        return false;
+    }
+    if (!h->apic) {
+        error_setg(errp, "Hyper-V enlightenments that QEMU implements need "
+                   "kernel-irqchip=on or kernel-irqchip=split");
+        return false;
+    }
+    if (!h->msr_exits) {
+        error_setg(errp, "The kernel does not hand the synthetic MSRs of "
+                   "Hyper-V to QEMU; Linux 5.10 and later do");
+        return false;
+    }
+    return true;
+}
+
+bool hv_features_plan(const HvFeatureWish *w, bool emulated, unsigned caps,
+                      uint64_t *features, Error **errp)
+{
+    unsigned i;
+
+    *features = w->on;
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        const HvFeature *f = &hv_features[i];
+        g_autofree char *why = hv_feature_denied(f, emulated, caps);
+
+        if (why) {
+            if (w->on & BIT_ULL(i)) {
+                error_setg(errp, "Hyper-V %s (%s) is not available with this "
+                           "accelerator: %s", f->desc, f->prop, why);
+                return false;
+            }
+        } else if (((w->by_default && f->recommended) ||
+                    /* of a kernel, its KVM code passes all through */
+                    (w->passthrough && emulated && !f->not_passthrough)) &&
+                   !(w->off & BIT_ULL(i))) {
+            *features |= BIT_ULL(i);
+        }
+    }
+    /* KVM has a table of its own, and knows what its kernel lacks */
+    return !emulated || hv_check_dependencies(*features, errp);
+}
+
+/* Does -cpu have FLAG=off, before or after hv-default=on? */
 bool hv_feature_switched_off(X86CPU *cpu, unsigned feat)
 {
-    return hv_switched_off(cpu, &hv_features[feat]);
+    const char *prop = hv_features[feat].prop;
+    const GlobalProperty *gp = qdev_find_global_prop(OBJECT(cpu), prop);
+    bool on = true;
+
+    return gp && qapi_bool_parse(prop, gp->value, &on, NULL) && !on;
 }
 
 bool hv_feature_by_default(X86CPU *cpu, unsigned feat)
@@ -339,6 +416,11 @@ bool hv_feature_by_default(X86CPU *cpu, unsigned feat)
 bool hv_expand_features(X86CPU *cpu, Error **errp)
 {
     const HvPortOps *port = hv_port();
+    HvFeatureWish wish = {
+        .on = cpu->hyperv_features,
+        .by_default = cpu->hyperv_default,
+        .passthrough = cpu->hyperv_passthrough,
+    };
     unsigned i;
 
     if (!hv_wanted(cpu)) {
@@ -349,50 +431,22 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
                    "the tcg and kvm accelerators only");
         return false;
     }
+    if (port && cpu->hyperv_synic_kvm_only) {
+        error_setg(errp, "x-hv-synic-kvm-only needs the kvm accelerator");
+        return false;
+    }
 
     if (cpu->hyperv_default &&
         cpu->hyperv_spinlock_attempts == HYPERV_SPINLOCK_NEVER_NOTIFY) {
         cpu->hyperv_spinlock_attempts = HV_DEFAULT_SPINLOCKS;
     }
     for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
-        const HvFeature *f = &hv_features[i];
-        uint64_t bit = BIT_ULL(i);
-        unsigned lacks = port ? f->needs & ~port->caps : 0;
-
-        if (!port) {
-            if (f->emulation_only && (cpu->hyperv_features & bit)) {
-                return hv_feature_refused(f, f->needs ? hv_lacking(f->needs) :
-                                          "the kernel does not implement it; "
-                                          "with -accel kvm,kernel-hyperv=off "
-                                          "QEMU does", errp);
-            }
-            if (f->emulation_only) {
-                continue;
-            }
-        } else if (f->refused && (cpu->hyperv_features & bit)) {
-            return hv_feature_refused(f, f->refused, errp);
-        } else if (lacks) {
-            if (cpu->hyperv_features & bit) {
-                return hv_feature_refused(f, hv_lacking(lacks), errp);
-            }
-            continue;
-        }
-        if (((cpu->hyperv_default && f->recommended) ||
-             (cpu->hyperv_passthrough && port && !f->not_passthrough)) &&
-            !hv_switched_off(cpu, f)) {
-            cpu->hyperv_features |= bit;
+        if (hv_feature_switched_off(cpu, i)) {
+            wish.off |= BIT_ULL(i);
         }
     }
-
-    /* KVM has a table of its own, and knows what its kernel lacks */
-    if (!port) {
-        return true;
-    }
-    if (cpu->hyperv_synic_kvm_only) {
-        error_setg(errp, "x-hv-synic-kvm-only needs the kvm accelerator");
-        return false;
-    }
-    return hv_check_dependencies(cpu, errp);
+    return hv_features_plan(&wish, port, port ? port->caps : 0,
+                            &cpu->hyperv_features, errp);
 }
 
 static void hv_grant(uint32_t cpuid[][4], const HvRight *r)

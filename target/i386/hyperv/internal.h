@@ -45,6 +45,74 @@ static inline bool hv_has_right(const HvPartition *p, const HvRight *r)
 bool hv_wanted(X86CPU *cpu);
 
 /**
+ * HvFeatureWish: what the user wants, as masks of HYPERV_FEAT_*
+ * @on, @off: flags by name
+ * @by_default, @passthrough: hv-default, hv-passthrough
+ */
+typedef struct HvFeatureWish {
+    uint64_t on;
+    uint64_t off;
+    bool by_default;
+    bool passthrough;
+} HvFeatureWish;
+
+/**
+ * hv_features_plan: decide which flags a guest gets; depends on nothing but
+ * its arguments
+ * @emulated: QEMU serves them; otherwise a kernel's own Hyper-V, which QEMU's
+ *            KVM code then asks for what it has
+ * @caps: HV_PORT_*, if QEMU does
+ * @features: result
+ *
+ * Returns: false, with @errp set, if one cannot be had that is asked for by name
+ */
+bool hv_features_plan(const HvFeatureWish *w, bool emulated, unsigned caps,
+                      uint64_t *features, Error **errp);
+
+/**
+ * hv_feature_by_name: the HYPERV_FEAT_* of a property
+ *
+ * Returns: -1 if there is none
+ */
+int hv_feature_by_name(const char *prop);
+
+/**
+ * hv_feature_name: the property of a HYPERV_FEAT_*; NULL if there is none
+ */
+const char *hv_feature_name(unsigned feat);
+
+/**
+ * HvKvmHost: what decides on KVM who serves the interface
+ * @kernel_hyperv: the user's wish
+ * @hyperv: the kernel implements it (KVM_CAP_HYPERV)
+ * @apic: the APICs are in the kernel
+ * @msr_exits: it hands accesses to MSRs over (KVM_CAP_X86_USER_SPACE_MSR and
+ *             KVM_CAP_X86_MSR_FILTER)
+ */
+typedef struct HvKvmHost {
+    OnOffAuto kernel_hyperv;
+    bool hyperv;
+    bool apic;
+    bool msr_exits;
+} HvKvmHost;
+
+/**
+ * hv_kvm_kernel_serves: is it the kernel that does?
+ */
+static inline bool hv_kvm_kernel_serves(const HvKvmHost *h)
+{
+    return h->hyperv && h->kernel_hyperv != ON_OFF_AUTO_OFF;
+}
+
+/**
+ * hv_kvm_check: if the kernel does not, can QEMU?  Depends on nothing but its
+ * argument.
+ *
+ * Returns: false, with @errp set, if not
+ */
+bool hv_kvm_check(const HvKvmHost *h, Error **errp);
+
+/**
  * hv_cpuid_init: compute the partition's leaves from the properties
  * of its first CPU
  */
