@@ -10,3 +10,8 @@
 void vmbus_bridge_ensure(const char *bus_type)
 {
 }
+
+void vmbus_build_aml(VMBusBridge *bridge, Aml *scope, uint64_t free,
+                     uint64_t end)
+{
+}
