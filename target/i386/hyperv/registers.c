@@ -619,8 +619,39 @@ static uint16_t hv_set_pending_interruption(HvVp *vp, const HvReg *r,
     return HV_STATUS_SUCCESS;
 }
 
+/*
+ * What KVM had taken from the APIC, or had accepted, and was about to deliver.
+ * An exception is not lost: its instruction is executed again.
+ */
+static uint64_t hv_injected_event(CPUX86State *env)
+{
+    uint64_t event = 0;
+
+    if (env->interrupt_injected >= 0) {
+        event = HV_INTERRUPTION_PENDING |
+                HV_INTERRUPTION_EXTERNAL << HV_INTERRUPTION_TYPE_SHIFT |
+                (uint64_t)env->interrupt_injected <<
+                HV_INTERRUPTION_VECTOR_SHIFT;
+    } else if (env->nmi_injected) {
+        event = HV_INTERRUPTION_PENDING |
+                HV_INTERRUPTION_NMI << HV_INTERRUPTION_TYPE_SHIFT |
+                EXCP02_NMI << HV_INTERRUPTION_VECTOR_SHIFT;
+    }
+    env->interrupt_injected = -1;
+    env->nmi_injected = 0;
+    return event;
+}
+
 void hv_load_pending_event(HvVp *vp)
 {
+    uint64_t injected = hv_injected_event(hv_env(vp));
+
+    if (injected) {
+        vp->pending_event = injected;
+    }
+    if (!vp->pending_event) {
+        return;
+    }
     hv_set_pending_interruption(vp, NULL, 0, (HvRegValue) {
                                     .low = vp->pending_event });
     hv_regs_changed(vp);
