@@ -10,6 +10,7 @@
 #include "exec/address-spaces.h"
 #include "hw/hyperv/partition.h"
 #include "hw/hyperv/tlfs.h"
+#include "migration/vmstate.h"
 #include "trace.h"
 
 /*
@@ -48,20 +49,25 @@ static const MemoryRegionOps hv_overlay_readonly_ops = {
 };
 
 void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
-                     unsigned vtl, bool readonly, Error **errp)
+                     unsigned vtl, bool readonly, bool migrate, Error **errp)
 {
     ERRP_GUARD();
 
     ov->vtl = vtl;
     ov->readonly = readonly;
     if (readonly) {
-        memory_region_init_rom_device(&ov->mr, owner, &hv_overlay_readonly_ops,
-                                      ov, name, HV_PAGE_SIZE, errp);
+        memory_region_init_rom_device_nomigrate(&ov->mr, owner,
+                                                &hv_overlay_readonly_ops, ov,
+                                                name, HV_PAGE_SIZE, errp);
     } else {
-        memory_region_init_ram(&ov->mr, owner, name, HV_PAGE_SIZE, errp);
+        memory_region_init_ram_nomigrate(&ov->mr, owner, name, HV_PAGE_SIZE,
+                                         errp);
     }
     if (*errp) {
         return;
+    }
+    if (migrate) {
+        vmstate_register_ram(&ov->mr, DEVICE(owner));
     }
     ov->host = memory_region_get_ram_ptr(&ov->mr);
 }
@@ -100,6 +106,14 @@ void hv_overlay_set(HvOverlay *ov, uint64_t msr)
                                             HV_OVERLAY_PRIORITY);
     }
     memory_region_transaction_commit();
+}
+
+void hv_overlay_take(HvOverlay *ov, uint64_t msr)
+{
+    if (msr & HV_OVERLAY_ENABLE) {
+        address_space_read(&address_space_memory, msr & HV_OVERLAY_GPA_MASK,
+                           MEMTXATTRS_UNSPECIFIED, ov->host, HV_PAGE_SIZE);
+    }
 }
 
 void hv_overlay_dirty(HvOverlay *ov)

@@ -259,6 +259,7 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
         hv_dma_set_filter(p->dma, false);
     }
     p->cpuid_loaded = false;
+    p->kernel_cpuid_loaded = false;
     p->enabled_vtls = 1;
     memset(p->crash_param, 0, sizeof(p->crash_param));
     p->crash_ctl = 0;
@@ -304,12 +305,12 @@ static void hv_partition_realize(DeviceState *dev, Error **errp)
         g_autofree char *tsc = g_strdup_printf("hv-reference-tsc-page.%u", i);
 
         hv_overlay_init(&p->vtl[i].hypercall_page, OBJECT(p), hcall, i, true,
-                        errp);
+                        i > 0, errp);
         if (*errp) {
             return;
         }
         hv_overlay_init(&p->vtl[i].reference_tsc_page, OBJECT(p), tsc, i, true,
-                        errp);
+                        i > 0, errp);
         if (*errp) {
             return;
         }
@@ -365,6 +366,27 @@ static bool hv_partition_protection_needed(void *opaque)
     return needed;
 }
 
+static bool hv_partition_tsc_page_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+
+    return p->vtl[0].reference_tsc & HV_OVERLAY_ENABLE;
+}
+
+/* What the guest may be reading */
+static const VMStateDescription vmstate_hv_partition_tsc_page = {
+    .name = "hv-partition/tsc-page",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_partition_tsc_page_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BUFFER_POINTER_UNSAFE(vtl[0].reference_tsc_page.host,
+                                      HvPartition, 0,
+                                      sizeof(struct hv_reference_tsc_page)),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 /*
  * What QEMU's cpu/msr_hyperv_* sections carry already is not here: it travels
  * with each CPU, so that TCG and KVM read each other's streams.
@@ -374,6 +396,7 @@ static bool hv_partition_vmstate_needed(void *opaque)
     HvPartition *p = opaque;
 
     return p->enabled_vtls != 1 ||
+           hv_partition_tsc_page_needed(p) ||
            p->clock.offset || p->tsc_invariant_control || p->crash_ctl ||
            p->syndbg_control || p->syndbg_status || p->syndbg_send_page ||
            p->syndbg_recv_page || p->syndbg_pending_page ||
@@ -538,6 +561,7 @@ static const VMStateDescription vmstate_hv_partition = {
     },
     .subsections = (const VMStateDescription * const []) {
         &vmstate_hv_partition_clock,
+        &vmstate_hv_partition_tsc_page,
         &vmstate_hv_partition_vtls,
         &vmstate_hv_partition_protection,
         NULL

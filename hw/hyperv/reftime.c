@@ -85,6 +85,12 @@ static void hv_reftime_switch(HvClock *c, bool by_tsc, uint64_t delta,
     seqlock_write_end(&c->lock);
 }
 
+void hv_reftime_load(HvPartition *p, uint64_t now)
+{
+    p->clock.offset = now - qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) /
+                            HV_REF_TIME_NS;
+}
+
 void hv_reftime_stop(HvPartition *p)
 {
     if (p->clock.by_tsc) {
@@ -118,9 +124,11 @@ static bool hv_reftime_follow_tsc(HvPartition *p, uint64_t scale,
 
 static uint32_t hv_reftime_next_sequence(HvClock *c)
 {
+    /* 1 is what a kernel begins with, to which the guest may be moved */
     do {
         c->sequence++;
     } while (c->sequence == HV_REFERENCE_TSC_SEQUENCE_INVALID ||
+             c->sequence == 1 ||
              c->sequence == UINT32_MAX);
     return c->sequence;
 }

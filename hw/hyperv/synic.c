@@ -8,6 +8,7 @@
 #include "qemu/atomic.h"
 #include "qemu/bswap.h"
 #include "qapi/error.h"
+#include "hw/hyperv/hyperv.h"
 #include "hw/hyperv/partition.h"
 #include "trace.h"
 
@@ -33,7 +34,9 @@ static void hv_synic_page_init(HvVtl *vtl, HvOverlay *ov, const char *what,
         g_strdup_printf("synic-%u.%u-%s-page", vtl->vp->index, level, what) :
         g_strdup_printf("synic-%u-%s-page", vtl->vp->index, what);
 
-    hv_overlay_init(ov, OBJECT(vtl->vp), name, level, false, errp);
+    /* ...which has them with hv-synic only */
+    hv_overlay_init(ov, OBJECT(vtl->vp), name, level, false,
+                    hyperv_is_synic_enabled(), errp);
 }
 
 static void hv_synic_retry_cb(void *opaque);

@@ -202,6 +202,10 @@ static void hv_vtl_post_saved(HvVtl *vtl)
     for (i = 0; i < vtl->nr_saved; i++) {
         HvStimer *t = &vtl->stimer[vtl->saved[i]];
 
+        /* A timer of KVM's is enabled until its message is delivered */
+        if (!(t->config & HV_STIMER_PERIODIC)) {
+            t->config &= ~HV_STIMER_ENABLE;
+        }
         if (!t->src.queued) {
             hv_synic_post(vtl, &t->src, (t->config >> HV_STIMER_SINT_SHIFT) &
                                         HV_STIMER_SINT_MASK);
@@ -244,7 +248,7 @@ static void hv_vp_vm_state_change(void *opaque, bool running, RunState state)
     for (i = 0; i < vp->partition->nr_vtls; i++) {
         hv_vtl_post_saved(&vp->vtl[i]);
     }
-    if (vp->pending_event && vp->partition->ops->load_pending_event) {
+    if (vp->partition->ops->load_pending_event) {
         vp->partition->ops->load_pending_event(vp);
     }
     for (i = 0; i < vp->partition->nr_vtls; i++) {
@@ -489,6 +493,26 @@ static const VMStateDescription vmstate_hv_vp_pending_event = {
     }
 };
 
+static bool hv_vp_assist_page_needed(void *opaque)
+{
+    HvVp *vp = opaque;
+
+    return !buffer_is_zero(vp->vtl[0].vp_assist_page.host, HV_PAGE_SIZE);
+}
+
+static const VMStateDescription vmstate_hv_vp_assist_page = {
+    .name = "hv-vp/assist-page",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_vp_assist_page_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BUFFER_POINTER_UNSAFE(vtl[0].vp_assist_page.host, HvVp, 0,
+                                      HV_PAGE_SIZE),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+/* Read by a kernel's Hyper-V, too: target/i386/hyperv/migration-kernel.c */
 static const VMStateDescription vmstate_hv_vp = {
     .name = "hv-vp",
     .version_id = 1,
@@ -507,6 +531,7 @@ static const VMStateDescription vmstate_hv_vp = {
     },
     .subsections = (const VMStateDescription * const []) {
         &vmstate_hv_vp_pending_event,
+        &vmstate_hv_vp_assist_page,
         NULL
     }
 };
@@ -530,7 +555,7 @@ static void hv_vp_realize(DeviceState *dev, Error **errp)
         }
         hv_stimer_init(vtl);
         hv_overlay_init(&vtl->vp_assist_page, OBJECT(vp), name, i, false,
-                        errp);
+                        i > 0, errp);
         if (*errp) {
             return;
         }

@@ -36,9 +36,12 @@ typedef struct HvOverlay {
  * @vtl: the trust level that maps it
  * @readonly: the guest may read and execute, but not write the page; a write
  *            is answered with MEMTX_ACCESS_ERROR
+ * @migrate: a RAM block of migration streams.  A machine that has none of that
+ *           name takes no such stream: false for what a kernel's own Hyper-V,
+ *           and QEMU with it, has no page of its own for.
  */
 void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
-                     unsigned vtl, bool readonly, Error **errp);
+                     unsigned vtl, bool readonly, bool migrate, Error **errp);
 
 /**
  * hv_overlay_set: map, move or unmap the page
@@ -50,6 +53,13 @@ void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
  * level does not let this one read and write.  Context: big QEMU lock held.
  */
 void hv_overlay_set(HvOverlay *ov, uint64_t msr);
+
+/**
+ * hv_overlay_take: fill the page, which is not mapped, with the RAM that @msr
+ * would hide: to a kernel's own Hyper-V, where the guest comes from, this was
+ * the page.  Context: big QEMU lock held.
+ */
+void hv_overlay_take(HvOverlay *ov, uint64_t msr);
 
 /**
  * hv_overlay_dirty: tell migration that the host changed the page

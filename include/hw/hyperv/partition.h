@@ -105,9 +105,9 @@ typedef struct HvGvaRange {
  *             @flush_tlb.
  * @regs_changed: registers of @vp were written other than by its own
  *                instructions.  Context: as @fn of @run_on_vp.
- * @load_pending_event: have pending_event of @vp, which came from a migration
- *                      stream, delivered.  Context: big QEMU lock held, VM
- *                      stopped.
+ * @load_pending_event: have pending_event of @vp, if it came from a migration
+ *                      stream, delivered, or what another accelerator was about
+ *                      to deliver.  Context: big QEMU lock held, VM stopped.
  * @vtl_changed: the CPU has the private registers of another trust level.
  *               @running: it was executing instructions, not halted.  Context:
  *               as @fn of @run_on_vp, or the VP's own thread.
@@ -401,7 +401,8 @@ typedef struct HvPartitionVtl {
  * @cpuid, @cpuid_vs: registers EAX, EBX, ECX, EDX of the hypervisor's leaves;
  *                    constant once the first VP exists (TLFS 4.2)
  * @enforce_cpuid: refuse what leaf 4 does not recommend
- * @cpuid_loaded: a migration stream began with the same leaves
+ * @cpuid_loaded: a migration stream of QEMU's Hyper-V began with the same leaves
+ * @kernel_cpuid_loaded: one of a kernel's did
  * @nr_vtls: virtual trust levels that each VP may have: 1, or 2 with hv-vsm
  * @mbec_vtls: bitmap of those that have MBEC
  * @dma: what devices see of memory; NULL if there is one VTL only
@@ -429,6 +430,7 @@ struct HvPartition {
     uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
     bool enforce_cpuid;
     bool cpuid_loaded;
+    bool kernel_cpuid_loaded;
     uint32_t tsc_khz;
     int64_t tsc_offset;
     HvClock clock;

@@ -70,6 +70,12 @@ static inline uint64_t hv_reftime_tsc(uint32_t khz)
 void hv_reftime_fill_page(HvPartition *p, void *page);
 
 /**
+ * hv_reftime_load: set the clock.  Context: VM stopped.
+ * @now: in 100 ns units
+ */
+void hv_reftime_load(HvPartition *p, uint64_t now);
+
+/**
  * hv_reftime_stop: the VM stops, and with it reference time
  */
 void hv_reftime_stop(HvPartition *p);

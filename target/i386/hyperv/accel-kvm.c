@@ -170,7 +170,7 @@ static bool hv_kvm_tsc_delta(uint64_t *delta)
     return tsc.entry.data - *delta - before <= after - before;
 }
 
-static bool hv_kvm_tsc_khz_ok(CPUState *cs, uint32_t khz)
+bool hv_kvm_tsc_khz_ok(CPUState *cs, uint32_t khz)
 {
     return kvm_vcpu_ioctl(cs, KVM_GET_TSC_KHZ) == khz ||
            kvm_check_extension(kvm_state, KVM_CAP_TSC_CONTROL);
@@ -272,27 +272,4 @@ unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries)
     return nr + hv_kvm_cpuid(cpu, entries + nr,
                              HV_CPUID_SYNDBG_VENDOR_AND_MAX_FUNCTIONS,
                              HV_CPUID_VS_LEAVES);
-}
-
-void hv_kvm_kernel_cpuid(X86CPU *cpu, const struct kvm_cpuid_entry2 *entries,
-                         unsigned nr)
-{
-    uint32_t cpuid[HV_CPUID_LEAVES][4] = {};
-    unsigned i;
-
-    if (!cpu->hyperv_default) {
-        return;
-    }
-    for (i = 0; i < nr; i++) {
-        const struct kvm_cpuid_entry2 *e = &entries[i];
-        unsigned leaf = e->function - HV_CPUID_VENDOR_AND_MAX_FUNCTIONS;
-
-        if (leaf < HV_CPUID_LEAVES) {
-            cpuid[leaf][R_EAX] = e->eax;
-            cpuid[leaf][R_EBX] = e->ebx;
-            cpuid[leaf][R_ECX] = e->ecx;
-            cpuid[leaf][R_EDX] = e->edx;
-        }
-    }
-    hv_migration_kernel_cpuid(cpuid);
 }

@@ -91,6 +91,13 @@ void hv_apic_sync(APICCommonState *s)
     }
 }
 
+void hv_apic_settle(X86CPU *cpu)
+{
+    if (cpu->apic_state && (cpu->hv_vp->partition->ops->caps & HV_PORT_APIC)) {
+        hv_apic_sync(APIC_COMMON(hv_apic_vtl0(cpu)));
+    }
+}
+
 void hv_apic_ack(APICCommonState *s, int vector)
 {
     HvVtl *vtl;

@@ -445,8 +445,16 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
             wish.off |= BIT_ULL(i);
         }
     }
-    return hv_features_plan(&wish, port, port ? port->caps : 0,
-                            &cpu->hyperv_features, errp);
+    if (!hv_features_plan(&wish, port, port ? port->caps : 0,
+                          &cpu->hyperv_features, errp)) {
+        return false;
+    }
+    /* The number that QEMU's own Hyper-V says; see hv_cpuid_fill() */
+    if (!port && cpu->hyperv_default && cpu->hv_max_vps == -1 &&
+        hyperv_feat_enabled(cpu, HYPERV_FEAT_TLBFLUSH)) {
+        cpu->hv_max_vps = HV_MAX_VPS;
+    }
+    return true;
 }
 
 static void hv_grant(uint32_t cpuid[][4], const HvRight *r)
@@ -468,8 +476,6 @@ static void hv_cpuid_fill(X86CPU *cpu, uint32_t cpuid[HV_CPUID_LEAVES][4],
     memset(cpuid, 0, HV_CPUID_LEAVES * sizeof(*cpuid));
     memset(vs, 0, HV_CPUID_VS_LEAVES * sizeof(*vs));
 
-    cpuid[0][R_EAX] = syndbg ? HV_CPUID_SYNDBG_PLATFORM_CAPABILITIES :
-                               HV_CPUID_NESTED_FEATURES;
     /* a string, in the order of its bytes */
     cpuid[0][R_EBX] = ldl_le_p(&cpu->hyperv_vendor_id[0]);
     cpuid[0][R_ECX] = ldl_le_p(&cpu->hyperv_vendor_id[1]);
@@ -511,6 +517,11 @@ static void hv_cpuid_fill(X86CPU *cpu, uint32_t cpuid[HV_CPUID_LEAVES][4],
     if (cpu->hyperv_no_nonarch_cs == ON_OFF_AUTO_ON) {
         cpuid[4][R_EAX] |= HV_NO_NONARCH_CORESHARING;
     }
+
+    /* The last one that there is, as beside a kernel's Hyper-V */
+    cpuid[0][R_EAX] = syndbg ? HV_CPUID_SYNDBG_PLATFORM_CAPABILITIES :
+                      cpuid[HV_LEAF_NESTED][R_EAX] ? HV_CPUID_NESTED_FEATURES :
+                      HV_CPUID_IMPLEMENT_LIMITS;
 
     /*
      * -1 means to Windows that masks of 64 VPs will not do, so that the flush
@@ -557,6 +568,28 @@ bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp)
         return false;
     }
     return true;
+}
+
+const char *hv_cpuid_not_beside_kernel(X86CPU *cpu)
+{
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(hv_features); i++) {
+        if ((cpu->hyperv_features & BIT_ULL(i)) &&
+            hv_features[i].not_beside) {
+            return hv_features[i].prop;
+        }
+    }
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNIC) &&
+        !hyperv_feat_enabled(cpu, HYPERV_FEAT_AVIC) &&
+        !(hv_port()->caps & HV_PORT_APIC)) {
+        return "hv-avic";
+    }
+    if (hyperv_feat_enabled(cpu, HYPERV_FEAT_TLBFLUSH) &&
+        cpu->hv_max_vps == -1) {
+        return "x-hv-max-vps";
+    }
+    return NULL;
 }
 
 const char *hv_cpuid_flag(unsigned leaf, unsigned reg, uint32_t bits)
@@ -620,9 +653,6 @@ bool hv_cpuid(X86CPU *cpu, uint32_t index, uint32_t *eax, uint32_t *ebx,
     *ebx = regs[R_EBX];
     *ecx = regs[R_ECX];
     *edx = regs[R_EDX];
-    if (index == HV_CPUID_ENLIGHTMENT_INFO) {
-        *ecx = cpu->phys_bits & 0x7f;
-    }
     return true;
 }
 

@@ -42,6 +42,39 @@ void hv_kvm_kernel_cpuid(X86CPU *cpu, const struct kvm_cpuid_entry2 *entries,
                          unsigned nr);
 
 /**
+ * hv_kvm_tsc_khz_ok: can the TSC of @cs have that frequency?
+ */
+bool hv_kvm_tsc_khz_ok(CPUState *cs, uint32_t khz);
+
+/**
+ * hv_kvm_kernel_post_load: the state of a CPU whose Hyper-V is the kernel's was
+ * loaded, perhaps from a stream of QEMU's
+ *
+ * Returns: false, having said why, if the kernel cannot go on with it
+ */
+bool hv_kvm_kernel_post_load(X86CPU *cpu);
+
+/**
+ * hv_kvm_kernel_unrealize: the CPU goes away
+ */
+void hv_kvm_kernel_unrealize(X86CPU *cpu);
+
+/**
+ * hv_kvm_clock_loaded: a stream said that KVM's clock is @ns
+ *
+ * Reference time, if Hyper-V was the kernel's.
+ */
+void hv_kvm_clock_loaded(uint64_t ns);
+
+/**
+ * hv_kvm_clock: KVM's clock is about to be set to @ns, or to be saved
+ *
+ * Returns: what it has to be, to go on as reference time of a guest that comes
+ * from a Hyper-V of QEMU's
+ */
+uint64_t hv_kvm_clock(uint64_t ns);
+
+/**
  * hv_feature_by_default: is it hv-default alone that asks for @feat, so that it
  * may be left out?
  */

@@ -130,16 +130,45 @@ bool hv_cpuid_check(HvPartition *p, X86CPU *cpu, Error **errp);
  */
 const char *hv_cpuid_flag(unsigned leaf, unsigned reg, uint32_t bits);
 
+/**
+ * hv_cpuid_not_beside_kernel: a flag of @cpu that a kernel's own Hyper-V does
+ * not have, or shows in another way
+ *
+ * Returns: NULL if there is none: with these flags the guest sees the same
+ */
+const char *hv_cpuid_not_beside_kernel(X86CPU *cpu);
+
 /* migration.c */
 
-/* Why a guest that comes from a kernel's own Hyper-V is not taken */
-extern const char hv_from_kernel_message[];
+/* What the guest sees of the hypervisor in CPUID, and what it shows in doing */
+typedef struct HvView {
+    uint32_t cpuid[HV_CPUID_LEAVES][4];
+    uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
+    bool enforce;
+} HvView;
 
 /**
- * hv_migration_kernel_cpuid: have streams say what the guest sees of the
- * kernel's own Hyper-V
+ * hv_view_difference: how the views of two machines differ
+ *
+ * Returns: a flag that makes the difference, or NULL if there is none
  */
-void hv_migration_kernel_cpuid(const uint32_t cpuid[HV_CPUID_LEAVES][4]);
+const char *hv_view_difference(const HvView *a, const HvView *b);
+
+/**
+ * hv_cpuid_verdict: refuse a stream, saying why, if @flag is the difference
+ *
+ * Returns: an errno, or 0 if it is NULL
+ */
+int hv_cpuid_verdict(const char *flag);
+
+/* For VMStateDescription.needed of what is only ever read */
+bool hv_never_needed(void *opaque);
+
+/**
+ * hv_migration_clock: the stream is that of a kernel's Hyper-V whose reference
+ * time is @ns, in nanoseconds
+ */
+void hv_migration_clock(HvPartition *p, uint64_t ns);
 
 /**
  * hv_migration_init: have the partition's streams say what the guest sees,
@@ -369,6 +398,11 @@ static inline bool hv_canonical(CPUX86State *env, uint64_t addr)
  * hv_apic_any: is any bit set in IRR, ISR or TMR?  Context: big QEMU lock held.
  */
 bool hv_apic_any(const uint32_t *reg);
+
+/**
+ * hv_apic_settle: hv_apic_sync() of VTL 0's APIC, before it is saved
+ */
+void hv_apic_settle(X86CPU *cpu);
 
 /* vtl.c */
 

@@ -12,62 +12,51 @@
 #include "migration/vmstate.h"
 #include "system/kvm.h"
 
-const char hv_from_kernel_message[] =
-    "Where it comes from it has no hv-* flags, or its Hyper-V is the kernel's: "
-    "there, use -accel kvm,kernel-hyperv=off";
-
 typedef struct HvCpuidStream {
     HvPartition *parent;
-    uint32_t cpuid[HV_CPUID_LEAVES][4];
-    uint32_t cpuid_vs[HV_CPUID_VS_LEAVES][4];
-    bool enforce;
+    HvView view;
 } HvCpuidStream;
+
+static void hv_partition_view(const HvPartition *p, HvView *v)
+{
+    memcpy(v->cpuid, p->cpuid, sizeof(v->cpuid));
+    memcpy(v->cpuid_vs, p->cpuid_vs, sizeof(v->cpuid_vs));
+    v->enforce = p->enforce_cpuid;
+}
 
 static int hv_cpuid_pre_save(void *opaque)
 {
     HvCpuidStream *s = opaque;
 
-    memcpy(s->cpuid, s->parent->cpuid, sizeof(s->cpuid));
-    memcpy(s->cpuid_vs, s->parent->cpuid_vs, sizeof(s->cpuid_vs));
-    s->enforce = s->parent->enforce_cpuid;
+    hv_partition_view(s->parent, &s->view);
     return 0;
 }
 
-/* Returns: a flag that makes the difference, or NULL if there is none */
-static const char *hv_leaves_difference(const uint32_t a[HV_CPUID_LEAVES][4],
-                                        const uint32_t b[HV_CPUID_LEAVES][4])
+const char *hv_view_difference(const HvView *a, const HvView *b)
 {
-    unsigned leaf, reg;
+    unsigned leaf, reg, n;
 
-    /* A flag that grants features may change later leaves, too */
-    for (leaf = 0; leaf < HV_CPUID_LEAVES; leaf++) {
+    /*
+     * The first leaf last: how many there are follows from flags.  And a flag
+     * that grants features may change later leaves, too.
+     */
+    for (n = 1; n <= HV_CPUID_LEAVES; n++) {
+        leaf = n % HV_CPUID_LEAVES;
         for (reg = 0; reg < 4; reg++) {
-            uint32_t bits = a[leaf][reg] ^ b[leaf][reg];
+            uint32_t bits = a->cpuid[leaf][reg] ^ b->cpuid[leaf][reg];
 
             if (bits) {
                 return hv_cpuid_flag(leaf, reg, bits);
             }
         }
     }
-    return NULL;
-}
-
-static const char *hv_cpuid_difference(const HvCpuidStream *s)
-{
-    HvPartition *p = s->parent;
-    const char *flag = hv_leaves_difference(s->cpuid, p->cpuid);
-
-    if (flag) {
-        return flag;
-    }
-    if (memcmp(s->cpuid_vs, p->cpuid_vs, sizeof(p->cpuid_vs))) {
+    if (memcmp(a->cpuid_vs, b->cpuid_vs, sizeof(a->cpuid_vs))) {
         return "hv-syndbg";
     }
-    return s->enforce != p->enforce_cpuid ? "hv-enforce-cpuid" : NULL;
+    return a->enforce != b->enforce ? "hv-enforce-cpuid" : NULL;
 }
 
-/* Returns: an errno if @flag is the difference, 0 if it is NULL */
-static int hv_cpuid_verdict(const char *flag)
+int hv_cpuid_verdict(const char *flag)
 {
     if (!flag) {
         return 0;
@@ -80,9 +69,15 @@ static int hv_cpuid_verdict(const char *flag)
 static int hv_cpuid_post_load(void *opaque, int version_id)
 {
     HvCpuidStream *s = opaque;
-    const char *flag = hv_cpuid_difference(s);
+    HvPartition *p = s->parent;
+    HvView own;
+    const char *flag;
 
-    s->parent->cpuid_loaded = !flag;
+    hv_partition_view(p, &own);
+    flag = hv_view_difference(&s->view, &own);
+    p->cpuid_loaded = !flag;
+    /* If it is not, hv-partition says so */
+    p->clock.offset = 0;
     return hv_cpuid_verdict(flag);
 }
 
@@ -91,9 +86,10 @@ static const VMStateDescription vmstate_hv_cpuid_stream = {
     .pre_save = hv_cpuid_pre_save,
     .post_load = hv_cpuid_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_UINT32_2DARRAY(cpuid, HvCpuidStream, HV_CPUID_LEAVES, 4),
-        VMSTATE_UINT32_2DARRAY(cpuid_vs, HvCpuidStream, HV_CPUID_VS_LEAVES, 4),
-        VMSTATE_BOOL(enforce, HvCpuidStream),
+        VMSTATE_UINT32_2DARRAY(view.cpuid, HvCpuidStream, HV_CPUID_LEAVES, 4),
+        VMSTATE_UINT32_2DARRAY(view.cpuid_vs, HvCpuidStream,
+                               HV_CPUID_VS_LEAVES, 4),
+        VMSTATE_BOOL(view.enforce, HvCpuidStream),
         VMSTATE_END_OF_LIST()
     }
 };
@@ -110,10 +106,78 @@ static const VMStateDescription vmstate_hv_cpuid = {
     }
 };
 
-static bool hv_never_needed(void *opaque)
+bool hv_never_needed(void *opaque)
 {
     return false;
 }
+
+/* The same of a kernel's own Hyper-V; see migration-kernel.c */
+static int hv_kernel_cpuid_post_load(void *opaque, int version_id)
+{
+    HvCpuidStream *s = opaque;
+    HvPartition *p = s->parent;
+    HvView own;
+    const char *flag;
+
+    hv_partition_view(p, &own);
+    /* of which the stream says nothing */
+    memcpy(s->view.cpuid_vs, own.cpuid_vs, sizeof(own.cpuid_vs));
+    s->view.enforce = own.enforce;
+    flag = hv_view_difference(&s->view, &own);
+    p->kernel_cpuid_loaded = !flag;
+    return hv_cpuid_verdict(flag);
+}
+
+static const VMStateDescription vmstate_hv_kernel_cpuid_stream = {
+    .name = "hv-kernel-cpuid-stream",
+    .post_load = hv_kernel_cpuid_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32_2DARRAY(view.cpuid, HvCpuidStream, HV_CPUID_LEAVES, 4),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static const VMStateDescription vmstate_hv_kernel_cpuid = {
+    .name = "hv-kernel-cpuid",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .priority = MIG_PRI_MAX,
+    .needed = hv_never_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_WITH_TMP(HvPartition, HvCpuidStream,
+                         vmstate_hv_kernel_cpuid_stream),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+void hv_migration_clock(HvPartition *p, uint64_t ns)
+{
+    if (!p->cpuid_loaded) {
+        hv_reftime_load(p, ns / HV_REF_TIME_NS);
+    }
+}
+
+typedef struct HvClockStream {
+    HvPartition *parent;
+    uint64_t ns;
+} HvClockStream;
+
+static int hv_kvmclock_post_load(void *opaque, int version_id)
+{
+    HvClockStream *s = opaque;
+
+    hv_migration_clock(s->parent, s->ns);
+    return 0;
+}
+
+static const VMStateDescription vmstate_hv_kvmclock_stream = {
+    .name = "hv-kvmclock-stream",
+    .post_load = hv_kvmclock_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64(ns, HvClockStream),
+        VMSTATE_END_OF_LIST()
+    }
+};
 
 static const VMStateDescription vmstate_hv_kvmclock_reliable = {
     .name = "kvmclock/clock_is_reliable",
@@ -126,14 +190,15 @@ static const VMStateDescription vmstate_hv_kvmclock_reliable = {
     }
 };
 
-/* KVM's clock of its own is in each of its streams, used or not */
+/* KVM's clock is in each of its streams */
 static const VMStateDescription vmstate_hv_kvmclock = {
     .name = "kvmclock",
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = hv_never_needed,
     .fields = (const VMStateField[]) {
-        VMSTATE_UNUSED(sizeof(uint64_t)),
+        VMSTATE_WITH_TMP(HvPartition, HvClockStream,
+                         vmstate_hv_kvmclock_stream),
         VMSTATE_END_OF_LIST()
     },
     .subsections = (const VMStateDescription * const []) {
@@ -142,80 +207,10 @@ static const VMStateDescription vmstate_hv_kvmclock = {
     }
 };
 
-/*
- * The same of a kernel's own Hyper-V.  It is sent for hv-default only, which
- * is what the kernel makes of it, and which a QEMU that knows nothing of this
- * does not have.
- */
-typedef struct HvKernelCpuid {
-    uint32_t own[HV_CPUID_LEAVES][4];
-    uint32_t cpuid[HV_CPUID_LEAVES][4];     /* of the stream */
-} HvKernelCpuid;
-
-static HvKernelCpuid hv_kernel_cpuid;
-
-static int hv_kernel_cpuid_pre_save(void *opaque)
-{
-    HvKernelCpuid *k = opaque;
-
-    memcpy(k->cpuid, k->own, sizeof(k->cpuid));
-    return 0;
-}
-
-static int hv_kernel_cpuid_post_load(void *opaque, int version_id)
-{
-    HvKernelCpuid *k = opaque;
-
-    return hv_cpuid_verdict(hv_leaves_difference(k->cpuid, k->own));
-}
-
-static const VMStateDescription vmstate_hv_kernel_cpuid = {
-    .name = "hv-kernel-cpuid",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .priority = MIG_PRI_MAX,
-    .pre_save = hv_kernel_cpuid_pre_save,
-    .post_load = hv_kernel_cpuid_post_load,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT32_2DARRAY(cpuid, HvKernelCpuid, HV_CPUID_LEAVES, 4),
-        VMSTATE_END_OF_LIST()
-    }
-};
-
-void hv_migration_kernel_cpuid(const uint32_t cpuid[HV_CPUID_LEAVES][4])
-{
-    static bool registered;
-
-    memcpy(hv_kernel_cpuid.own, cpuid, sizeof(hv_kernel_cpuid.own));
-    if (!registered) {
-        vmstate_register(NULL, 0, &vmstate_hv_kernel_cpuid, &hv_kernel_cpuid);
-        registered = true;
-    }
-}
-
-static int hv_kernel_cpuid_refuse(void *opaque)
-{
-    error_report("The migrated guest cannot go on here. %s",
-                 hv_from_kernel_message);
-    return -EINVAL;
-}
-
-static const VMStateDescription vmstate_hv_kernel_refused = {
-    .name = "hv-kernel-cpuid",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .priority = MIG_PRI_MAX,
-    .needed = hv_never_needed,
-    .pre_load = hv_kernel_cpuid_refuse,
-    .fields = (const VMStateField[]) {
-        VMSTATE_END_OF_LIST()
-    }
-};
-
 void hv_migration_init(HvPartition *p)
 {
     vmstate_register(NULL, 0, &vmstate_hv_cpuid, p);
-    vmstate_register(NULL, 0, &vmstate_hv_kernel_refused, p);
+    vmstate_register(NULL, 0, &vmstate_hv_kernel_cpuid, p);
     if (!kvm_enabled()) {
         vmstate_register(NULL, 0, &vmstate_hv_kvmclock, p);
     }

@@ -36,6 +36,15 @@ unsigned hv_kvm_init_vcpu(X86CPU *cpu, struct kvm_cpuid_entry2 *entries)
     return 0;
 }
 
+void hv_kvm_clock_loaded(uint64_t ns)
+{
+}
+
+uint64_t hv_kvm_clock(uint64_t ns)
+{
+    return ns;
+}
+
 void hv_kvm_kernel_cpuid(X86CPU *cpu, const struct kvm_cpuid_entry2 *entries,
                          unsigned nr)
 {

@@ -10,6 +10,7 @@
 #include "qemu/error-report.h"
 #include "cpu.h"
 #include "hw/hyperv/hyperv.h"
+#include "hyperv-kvm.h"
 #include "internal.h"
 #include "migration/blocker.h"
 #include "system/kvm.h"
@@ -157,11 +158,23 @@ bool hv_cpu_realize(X86CPU *cpu, Error **errp)
 
 void hv_cpu_unrealize(X86CPU *cpu)
 {
+    if (kvm_enabled()) {
+        hv_kvm_kernel_unrealize(cpu);
+    }
     if (cpu->hv_vp) {
         hv_vtl_unrealize(cpu->hv_vp);
         hv_vp_destroy(cpu->hv_vp);
         cpu->hv_vp = NULL;
     }
+}
+
+/*
+ * As KVM has it: enabled until the message is delivered.  Between loading and
+ * running that is how it was loaded.
+ */
+static uint64_t hv_stimer_saved_config(const HvStimer *t)
+{
+    return t->config | (t->src.queued ? HV_STIMER_ENABLE : 0);
 }
 
 void hv_cpu_pre_save(X86CPU *cpu)
@@ -179,6 +192,7 @@ void hv_cpu_pre_save(X86CPU *cpu)
     p = vp->partition;
     vtl = &vp->vtl[0];
 
+    hv_apic_settle(cpu);
     if (hv_tsc(cpu, &tsc)) {
         /* Where the TSC is the processor's, it has to be set */
         env->tsc = tsc + env->tsc_offset;
@@ -198,20 +212,45 @@ void hv_cpu_pre_save(X86CPU *cpu)
     env->msr_hv_synic_msg_page = vtl->synic.simp;
     memcpy(env->msr_hv_synic_sint, vtl->synic.sint, sizeof(vtl->synic.sint));
     for (i = 0; i < HV_STIMERS; i++) {
-        env->msr_hv_stimer_config[i] = vtl->stimer[i].config;
+        env->msr_hv_stimer_config[i] = hv_stimer_saved_config(&vtl->stimer[i]);
         env->msr_hv_stimer_count[i] = vtl->stimer[i].count;
     }
+}
+
+/* A kernel's Hyper-V says nothing of itself but by what is in its MSRs */
+static bool hv_cpu_from_kernel(const CPUX86State *env)
+{
+    unsigned i;
+
+    for (i = 0; i < HV_SINT_COUNT; i++) {
+        if (env->msr_hv_synic_sint[i]) {
+            return true;
+        }
+    }
+    return env->msr_hv_guest_os_id || env->msr_hv_hypercall ||
+           env->msr_hv_tsc || env->msr_hv_vapic || env->msr_hv_runtime;
 }
 
 /* Returns: why this machine cannot go on with what was loaded, or NULL */
 static const char *hv_cpu_cannot_load(X86CPU *cpu)
 {
     CPUX86State *env = &cpu->env;
-    const HvPortOps *ops = cpu->hv_vp->partition->ops;
+    const HvPartition *p = cpu->hv_vp->partition;
+    const HvPortOps *ops = p->ops;
     unsigned i;
 
-    if (!cpu->hv_vp->partition->cpuid_loaded) {
-        return hv_from_kernel_message;
+    if (!p->cpuid_loaded && CPU(cpu) == first_cpu) {
+        if (!p->kernel_cpuid_loaded && !hv_cpu_from_kernel(env)) {
+            return "Where it comes from it has no hv-* flags, or made no use "
+                   "of them yet";
+        }
+        if (hyperv_feat_enabled(cpu, HYPERV_FEAT_SYNDBG)) {
+            return "hv-syndbg: its state is left behind by a kernel's Hyper-V";
+        }
+        if (!p->kernel_cpuid_loaded &&
+            hv_cpuid_verdict(hv_cpuid_not_beside_kernel(cpu))) {
+            return "Where it comes from, Hyper-V is the kernel's";
+        }
     }
     if (hyperv_feat_enabled(cpu, HYPERV_FEAT_TIME) && ops->tsc_khz_ok &&
         !ops->tsc_khz_ok(CPU(cpu), env->tsc_khz)) {
@@ -228,6 +267,22 @@ static const char *hv_cpu_cannot_load(X86CPU *cpu)
         }
     }
     return NULL;
+}
+
+/*
+ * A kernel's Hyper-V has no pages of its own, but writes to the guest's RAM,
+ * whose contents are therefore those of ours.
+ */
+static void hv_cpu_take_pages(X86CPU *cpu)
+{
+    CPUX86State *env = &cpu->env;
+    HvVtl *vtl = &cpu->hv_vp->vtl[0];
+
+    hv_overlay_take(&vtl->vp_assist_page, env->msr_hv_vapic);
+    if (CPU(cpu) == first_cpu) {
+        hv_overlay_take(&cpu->hv_vp->partition->vtl[0].reference_tsc_page,
+                        env->msr_hv_tsc);
+    }
 }
 
 /*
@@ -259,7 +314,7 @@ bool hv_cpu_post_load(X86CPU *cpu)
     unsigned i;
 
     if (!vp) {
-        return true;
+        return !kvm_enabled() || hv_kvm_kernel_post_load(cpu);
     }
     why = hv_cpu_cannot_load(cpu);
     if (why) {
@@ -270,6 +325,9 @@ bool hv_cpu_post_load(X86CPU *cpu)
     vtl = &vp->vtl[0];
 
     hv_vtl_loaded(vp);
+    if (!p->cpuid_loaded) {
+        hv_cpu_take_pages(cpu);
+    }
     p->tsc_khz = env->tsc_khz;
     if (hv_tsc(cpu, &tsc)) {
         hv_load_tsc(cpu, env->tsc - tsc);
