@@ -71,8 +71,12 @@ def quote(word):
 
 
 @contextlib.contextmanager
-def machine(args, kernel='generic'):
-    """The guest, and the arguments with files of the host as they are there."""
+def machine(args, kernel='generic', shared=None):
+    """The guest, and the arguments with files of the host as they are there.
+
+    @shared: a file that is /dev/vdb in the guest, to pass things either way
+    """
+    drives = ('-drive', f'file={shared},if=virtio,format=raw') if shared else ()
     with tempfile.NamedTemporaryFile(prefix='nested-') as disk:
         args = make_disk(disk.name, vm.qemu(), args)
         # With two CPUs, TCG's threads side by side, a machine inside was
@@ -81,7 +85,8 @@ def machine(args, kernel='generic'):
                    # KVM has a reference TSC page only on a good TSC
                    append='tsc=reliable clocksource=tsc',
                    args=('-drive', f'file={disk.name},if=virtio,'
-                                   'format=raw,readonly=on')) as outer:
+                                   'format=raw,readonly=on',
+                         *drives)) as outer:
             # the console is for what the QEMU inside says
             outer.out('dmesg -n 1; modprobe -a kvm_amd virtio_blk; '
                       'test -c /dev/kvm')

@@ -110,7 +110,7 @@ static void test_places(const void *data)
         if (msr == MSR_HYPERCALL) {
             g_assert_cmphex(qtest_readb(s, places[i] + 4095), ==, 0xcc);
         } else if (msr == MSR_REFERENCE_TSC) {
-            g_assert_cmphex(qtest_readl(s, places[i]), ==, 1);
+            g_assert_cmphex(qtest_readl(s, places[i]), ==, 2);
         } else {
             qtest_writeq(s, places[i] + 64, 0x123456789abcdef0);
             g_assert_cmphex(qtest_readq(s, places[i] + 64), ==,
