@@ -646,6 +646,11 @@ void hv_load_pending_event(HvVp *vp)
 {
     uint64_t injected = hv_injected_event(hv_env(vp));
 
+    /*
+     * TCG's own note that the APIC has an interrupt travels through KVM, which
+     * delivers that interrupt and leaves the note.
+     */
+    cpu_interrupt(vp->cs, CPU_INTERRUPT_POLL);
     if (injected) {
         vp->pending_event = injected;
     }
