@@ -151,11 +151,11 @@ TEST(machine_no_vmbus, "PC-036", .absent = F_DEBUG_PRIV)
 
 /* Guest idle */
 
-static void apic_timer_soon(void)
+static void apic_timer_in(uint32_t counts)
 {
     apic_write(APIC_TDCR, 0x3);         /* divide by 16 */
     apic_write(APIC_LVTT, VECTOR);
-    apic_write(APIC_TMICT, 100000);
+    apic_write(APIC_TMICT, counts);
 }
 
 static void idle_until_timer(void *unused)
@@ -166,7 +166,7 @@ static void idle_until_timer(void *unused)
         uint32_t before = me->irqs[VECTOR];
 
         irq_disable();
-        apic_timer_soon();
+        apic_timer_in(100000);
         do {
             hv_rd(HV_MSR_GUEST_IDLE);
         } while (!apic_bit(APIC_IRR, VECTOR));
@@ -182,6 +182,27 @@ TEST(idle_wakes_with_interrupts_off, "MS-025",
     for (int i = 0; i < ncpus && i < 4; i++) {
         on_cpu(cpus[i], idle_until_timer, NULL);
     }
+}
+
+/* Rather than to return at once, over and over; now and then it may */
+TEST(idle_sleeps, "MS-025", .need = { F_GUEST_IDLE, F_GUEST_IDLE_PRIV })
+{
+    struct cpu *me = this_cpu();
+    unsigned reads = 0;
+
+    for (int i = 0; i < 3; i++) {
+        uint32_t before = me->irqs[VECTOR];
+
+        irq_disable();
+        apic_timer_in(10000000);
+        do {
+            hv_rd(HV_MSR_GUEST_IDLE);
+            reads++;
+        } while (!apic_bit(APIC_IRR, VECTOR));
+        irq_enable();
+        CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 1), "interrupt");
+    }
+    CHECK(reads <= 12, "%u reads for 3 interrupts", reads);
 }
 
 TEST(idle_with_pending_interrupt, "MS-025,MS-026",

@@ -347,6 +347,7 @@ static void test_refused(void)
 
 #define NOT_APIC    "the kernel's APIC tells nobody"
 #define NOT_FLUSH   "the kernel has no call to flush"
+#define NOT_IDLE    "the kernel cannot park a vCPU"
 #define NOT_NESTED  "the kernel runs nested guests"
 #define NOT_TCG     "it is implemented on TCG only"
 
@@ -380,7 +381,7 @@ static const struct {
     { "hv-evmcs", "", "it needs nested VMX" },
     { "hv-xmm-input" },
     { "hv-xmm-output", ",hv-xmm-input" },
-    { "hv-guest-idle", "", NOT_APIC },
+    { "hv-guest-idle", "", NOT_IDLE },
     { "hv-tsc-invariant", ",hv-time", "no change of CPUID" },
     { "hv-ext-hypercalls" },
     { "hv-partition-id" },
@@ -418,6 +419,22 @@ static bool no_kvm(void)
     return false;
 }
 
+/* Has the host's kernel a capability? */
+static bool kernel_has(int cap)
+{
+#ifdef CONFIG_LINUX
+    int fd = open("/dev/kvm", O_RDWR);
+    int ret;
+
+    g_assert_cmpint(fd, >=, 0);
+    ret = ioctl(fd, KVM_CHECK_EXTENSION, cap);
+    close(fd);
+    return ret > 0;
+#else
+    return false;
+#endif
+}
+
 static void test_kvm(void)
 {
     unsigned i;
@@ -433,22 +450,6 @@ static void test_kvm(void)
     }
 }
 
-/* Has the host's kernel a Hyper-V of its own? */
-static bool kernel_hyperv(void)
-{
-#ifdef CONFIG_LINUX
-    int fd = open("/dev/kvm", O_RDWR);
-    int ret;
-
-    g_assert_cmpint(fd, >=, 0);
-    ret = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV);
-    close(fd);
-    return ret > 0;
-#else
-    return false;
-#endif
-}
-
 static void test_kvm_accel(void)
 {
     if (no_kvm()) {
@@ -461,7 +462,8 @@ static void test_kvm_accel(void)
                "KVM does not support userspace APIC");
     assert_kvm(OURS ",kernel-irqchip=off", ",-apic,hv-relaxed",
                "need kernel-irqchip=on or kernel-irqchip=split");
-    assert_kvm("kvm,kernel-hyperv=on", ",hv-relaxed", kernel_hyperv() ? NULL :
+    assert_kvm("kvm,kernel-hyperv=on", ",hv-relaxed",
+               kernel_has(KVM_CAP_HYPERV) ? NULL :
                "kernel-hyperv=on: the kernel does not implement Hyper-V");
     assert_kvm("kvm,kernel-hyperv=auto", ",hv-relaxed", NULL);
     assert_kvm("kvm,kernel-hyperv=perhaps", "", "perhaps");

@@ -19,6 +19,7 @@
 #define ONLY_TCG    "it is implemented on TCG only"
 #define CPUID       "the kernel takes no change of CPUID from a running guest"
 #define NO_IRQCHIP  "need kernel-irqchip=on or kernel-irqchip=split"
+#define NO_IDLE     "the kernel cannot park a vCPU that masks interrupts"
 #define NO_MSRS     "The kernel does not hand the synthetic MSRs of Hyper-V " \
                     "to QEMU; Linux 5.10 and later do"
 
@@ -47,11 +48,12 @@ static const struct {
 
 /*
  * Each flag: what is said of it beside a kernel's own Hyper-V, and by QEMU on
- * KVM; NULL if it can be had.  And in which sets it is.
+ * KVM; NULL if it can be had.  And in which sets it is, if it can be had.
  */
 enum {
     DEFAULT = 1,
     PASSTHROUGH = 2,
+    ADDED = 4,                  /* by QEMU to what a kernel has */
 };
 
 static const struct {
@@ -90,10 +92,7 @@ static const struct {
     { "hv-xmm-output", " hv-xmm-input",
       "the kernel returns no output in registers" INSTEAD, NULL,
       DEFAULT | PASSTHROUGH },
-    { "hv-guest-idle", "",
-      "the kernel wakes a vCPU only for an interrupt that it takes",
-      "the kernel's APIC tells nobody of its interrupts",
-      DEFAULT | PASSTHROUGH },
+    { "hv-guest-idle", "", NULL, NO_IDLE, DEFAULT | PASSTHROUGH | ADDED },
     { "hv-tsc-invariant", " hv-time", CPUID, CPUID, PASSTHROUGH },
     { "hv-partition-id", "",
       "the kernel answers this hypercall by itself" INSTEAD, NULL, 0 },
@@ -177,6 +176,31 @@ static void test_by_name(void)
     qtest_quit(s);
 }
 
+/* What QEMU adds needs more of a kernel than that has a Hyper-V */
+static void test_added(void)
+{
+    static const char *const lacking[] = {
+        "kvm,hyperv,apic", "kvm,hyperv,msr-exits", "kvm,apic,msr-exits",
+    };
+    QTestState *s = qhv_start(1, "hv-relaxed", NULL);
+    unsigned i, j;
+
+    for (i = 0; i < ARRAY_SIZE(flags); i++) {
+        if (!(flags[i].sets & ADDED)) {
+            continue;
+        }
+        for (j = 0; j < ARRAY_SIZE(lacking); j++) {
+            g_autofree char *name = g_strdup_printf("(%s)", flags[i].flag);
+
+            assert_plan(s, lacking[j], flags[i].flag, name);
+            assert_plan(s, lacking[j], flags[i].flag, NO_IDLE);
+            g_assert_false(in_plan(s, lacking[j], "hv-passthrough",
+                                   flags[i].flag));
+        }
+    }
+    qtest_quit(s);
+}
+
 static void test_sets(void)
 {
     static const char *const sets[] = { "hv-default", "hv-passthrough" };
@@ -192,9 +216,13 @@ static void test_sets(void)
             g_assert_cmpint(in_plan(s, "tcg", sets[j], flag), ==, in);
             g_assert_cmpint(in_plan(s, OURS, sets[j], flag), ==,
                             in && !flags[i].ours);
-            /* a kernel's hv-passthrough is made by QEMU's KVM code */
+            /*
+             * A kernel's hv-passthrough is made by QEMU's KVM code; and what
+             * QEMU adds takes long
+             */
             g_assert_cmpint(in_plan(s, KERNEL, sets[j], flag), ==,
-                            j == 0 && in && !flags[i].kernel);
+                            in && !flags[i].kernel && j == 0 &&
+                            !(flags[i].sets & ADDED));
         }
     }
     /* off stays off */
@@ -210,6 +238,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qhv_add("plan/hosts", "", test_hosts);
     qhv_add("plan/by-name", "", test_by_name);
+    qhv_add("plan/added", "", test_added);
     qhv_add("plan/sets", "", test_sets);
     return g_test_run();
 }

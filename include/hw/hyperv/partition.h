@@ -55,6 +55,7 @@ typedef struct HvGvaRange {
  * REGISTERS: all VPs can be stopped between two instructions, and have their
  *            registers read and written
  * VSM: a VP can have more than one virtual trust level
+ * IDLE: a VP can be parked until an interrupt arrives, be it masked
  */
 #define HV_PORT_APIC    (1u << 0)
 #define HV_PORT_FLUSH   (1u << 1)
@@ -62,8 +63,10 @@ typedef struct HvGvaRange {
 #define HV_PORT_TSC     (1u << 3)
 #define HV_PORT_REGISTERS (1u << 4)
 #define HV_PORT_VSM     (1u << 5)
+#define HV_PORT_IDLE    (1u << 6)
 #define HV_PORT_ALL     (HV_PORT_APIC | HV_PORT_FLUSH | HV_PORT_NESTED | \
-                         HV_PORT_TSC | HV_PORT_REGISTERS | HV_PORT_VSM)
+                         HV_PORT_TSC | HV_PORT_REGISTERS | HV_PORT_VSM | \
+                         HV_PORT_IDLE)
 
 /**
  * HvPortOps: what an accelerator supplies

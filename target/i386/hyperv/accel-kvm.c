@@ -234,6 +234,36 @@ const HvPortOps *hv_kvm_port(void)
     return hv_kvm_kernel_serves(&host) ? NULL : &hv_port_kvm;
 }
 
+unsigned hv_kvm_added(void)
+{
+    HvKvmHost host = hv_kvm_host();
+
+    return hv_kvm_caps_added(&host);
+}
+
+bool hv_kvm_adds(unsigned feat)
+{
+    return hv_feature_added(feat, hv_kvm_added());
+}
+
+int hv_kvm_init_added(X86CPU *cpu)
+{
+    int ret;
+
+    /* The filter is the VM's */
+    if (CPU(cpu) != first_cpu ||
+        !hyperv_feat_enabled(cpu, HYPERV_FEAT_GUEST_IDLE)) {
+        return 0;
+    }
+    ret = kvm_filter_msrs(kvm_state, HV_X64_MSR_GUEST_IDLE, 1, hv_kvm_idle,
+                          NULL);
+    if (ret) {
+        error_report("The kernel takes no filter for the MSR of hv-guest-idle: "
+                     "%s", strerror(-ret));
+    }
+    return ret;
+}
+
 bool hv_kvm_emulated(void)
 {
     return hv_kvm_port();

@@ -410,7 +410,7 @@ static void hv_qtest_plan(HvQtestCommand *c)
         HvKvmHost h = hv_qtest_kvm_host(host + 1);
 
         emulated = !hv_kvm_kernel_serves(&h);
-        caps = 0;
+        caps = hv_kvm_caps_added(&h);
         if (emulated) {
             hv_kvm_check(&h, &err);
         }

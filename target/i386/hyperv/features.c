@@ -23,13 +23,15 @@ typedef struct HvFeature {
     HvRight grants[4];
     uint64_t requires;
     uint8_t needs;              /* HV_PORT_* */
-    bool recommended;           /* part of hv-default */
+    bool recommended;           /* part of hv-default, unless the port lacks */
+    uint8_t recommended_needs;  /* any of these HV_PORT_*: then it is slow */
     bool not_passthrough;       /* a tool for debugging, not an enlightenment */
     const char *refused;        /* why the emulation has none */
     /*
-     * Why there is none beside a kernel's own Hyper-V.  Without it, QEMU's KVM
-     * code has a row too, and asks what that kernel has.
+     * Beside a kernel's own Hyper-V: QEMU adds it, or why there is none.
+     * Without either, QEMU's KVM code asks what that kernel has.
      */
+    bool added;
     const char *not_beside;
 } HvFeature;
 
@@ -201,10 +203,11 @@ static const HvFeature hv_features[] = {
         .prop = "hv-guest-idle",
         .desc = "guest idle MSR",
         .grants = { HV_RIGHT(FEATURES, EAX, 10), HV_RIGHT(FEATURES, EDX, 5) },
-        .needs = HV_PORT_APIC,
+        .needs = HV_PORT_IDLE,
         .recommended = true,
-        .not_beside = "the kernel wakes a vCPU only for an interrupt that "
-                      "it takes",
+        /* a few calls of the kernel each time, for what seldom happens there */
+        .recommended_needs = HV_PORT_APIC,
+        .added = true,
     },
     [HYPERV_FEAT_TSC_INVARIANT] = {
         .prop = "hv-tsc-invariant",
@@ -275,6 +278,9 @@ static const HvFeature hv_features[] = {
 /* What to say of a flag that needs what the port lacks */
 static const char *hv_lacking(unsigned caps)
 {
+    if (caps & HV_PORT_IDLE) {
+        return "the kernel cannot park a vCPU that masks interrupts";
+    }
     if (caps & HV_PORT_APIC) {
         return "the kernel's APIC tells nobody of its interrupts";
     }
@@ -319,16 +325,31 @@ static bool hv_check_dependencies(uint64_t features, Error **errp)
 /* Why it cannot be had; NULL if it can, as far as is known here */
 static char *hv_feature_denied(const HvFeature *f, bool emulated, unsigned caps)
 {
-    if (!emulated) {
-        return !f->not_beside ? NULL :
-               g_strconcat(f->not_beside, f->needs ? NULL :
+    if (!emulated && f->not_beside) {
+        return g_strconcat(f->not_beside, f->needs ? NULL :
                            "; with -accel kvm,kernel-hyperv=off QEMU has it",
                            NULL);
+    }
+    if (!emulated && !f->added) {
+        return NULL;
     }
     if (f->refused) {
         return g_strdup(f->refused);
     }
     return f->needs & ~caps ? g_strdup(hv_lacking(f->needs & ~caps)) : NULL;
+}
+
+bool hv_feature_added(unsigned feat, unsigned caps)
+{
+    const HvFeature *f = &hv_features[feat];
+
+    return f->added && !(f->needs & ~caps);
+}
+
+unsigned hv_kvm_caps_added(const HvKvmHost *h)
+{
+    return hv_kvm_kernel_serves(h) && h->apic && h->msr_exits ? HV_PORT_IDLE :
+                                                                0;
 }
 
 int hv_feature_by_name(const char *prop)
@@ -384,7 +405,8 @@ bool hv_features_plan(const HvFeatureWish *w, bool emulated, unsigned caps,
                            "accelerator: %s", f->desc, f->prop, why);
                 return false;
             }
-        } else if (((w->by_default && f->recommended) ||
+        } else if (((w->by_default && f->recommended &&
+                     !(f->recommended_needs & ~caps)) ||
                     /* of a kernel, its KVM code passes all through */
                     (w->passthrough && emulated && !f->not_passthrough)) &&
                    !(w->off & BIT_ULL(i))) {
@@ -445,7 +467,8 @@ bool hv_expand_features(X86CPU *cpu, Error **errp)
             wish.off |= BIT_ULL(i);
         }
     }
-    if (!hv_features_plan(&wish, port, port ? port->caps : 0,
+    if (!hv_features_plan(&wish, port, port ? port->caps :
+                          kvm_enabled() ? hv_kvm_added() : 0,
                           &cpu->hyperv_features, errp)) {
         return false;
     }

@@ -23,6 +23,23 @@ void hv_kvm_accel_class_init(ObjectClass *oc);
 bool hv_kvm_emulated(void);
 
 /**
+ * hv_kvm_added: HV_PORT_* that QEMU can add to a kernel's own Hyper-V
+ */
+unsigned hv_kvm_added(void);
+
+/**
+ * hv_kvm_adds: does QEMU add @feat to a kernel's own Hyper-V?
+ */
+bool hv_kvm_adds(unsigned feat);
+
+/**
+ * hv_kvm_init_added: prepare what QEMU adds for @cpu
+ *
+ * Returns: 0, or a negative errno, having said why
+ */
+int hv_kvm_init_added(X86CPU *cpu);
+
+/**
  * hv_kvm_emulated_msr: is it an MSR of the interface, and QEMU implements that?
  */
 bool hv_kvm_emulated_msr(uint32_t msr);

@@ -61,13 +61,19 @@ typedef struct HvFeatureWish {
  * its arguments
  * @emulated: QEMU serves them; otherwise a kernel's own Hyper-V, which QEMU's
  *            KVM code then asks for what it has
- * @caps: HV_PORT_*, if QEMU does
+ * @caps: HV_PORT_*, of QEMU or of what it adds
  * @features: result
  *
  * Returns: false, with @errp set, if one cannot be had that is asked for by name
  */
 bool hv_features_plan(const HvFeatureWish *w, bool emulated, unsigned caps,
                       uint64_t *features, Error **errp);
+
+/**
+ * hv_feature_added: does QEMU add @feat to a kernel's own Hyper-V?
+ * @caps: HV_PORT_*
+ */
+bool hv_feature_added(unsigned feat, unsigned caps);
 
 /**
  * hv_feature_by_name: the HYPERV_FEAT_* of a property
@@ -95,6 +101,12 @@ typedef struct HvKvmHost {
     bool apic;
     bool msr_exits;
 } HvKvmHost;
+
+/**
+ * hv_kvm_caps_added: the HV_PORT_* of what QEMU can add to a kernel's own
+ * Hyper-V
+ */
+unsigned hv_kvm_caps_added(const HvKvmHost *h);
 
 /**
  * hv_kvm_kernel_serves: is it the kernel that does?
@@ -803,6 +815,13 @@ extern const HvPortOps hv_port_qtest;
  * Returns: NULL if its kernel implements the interface
  */
 const HvPortOps *hv_kvm_port(void);
+
+/**
+ * hv_kvm_idle: park the vCPU that has read GUEST_IDLE
+ *
+ * A handler of kvm_filter_msrs().
+ */
+bool hv_kvm_idle(X86CPU *cpu, uint32_t msr, uint64_t *val);
 
 /**
  * hv_port: the port of the accelerator in use

@@ -21,6 +21,21 @@ bool hv_feature_switched_off(X86CPU *cpu, unsigned feat)
     return false;
 }
 
+unsigned hv_kvm_added(void)
+{
+    return 0;
+}
+
+bool hv_kvm_adds(unsigned feat)
+{
+    return false;
+}
+
+int hv_kvm_init_added(X86CPU *cpu)
+{
+    return 0;
+}
+
 bool hv_kvm_emulated(void)
 {
     return false;
