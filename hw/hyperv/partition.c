@@ -241,22 +241,35 @@ static void hv_partition_reset_enter(Object *obj, ResetType type)
     }
 }
 
+static void hv_partition_clear_vtl(HvPartition *p, unsigned vtl)
+{
+    HvPartitionVtl *v = &p->vtl[vtl];
+
+    hv_partition_set_guest_os_id(p, vtl, 0);
+    hv_partition_set_hypercall(p, vtl, 0);
+    hv_partition_set_reference_tsc(p, vtl, 0);
+    hv_protection_reset(&v->protection);
+    v->vsm_config = 0;
+    memset(&v->installed, 0, sizeof(v->installed));
+    p->mbec_vtls &= ~(1u << vtl);
+    if (p->dma && !hv_partition_protected(p, 0)) {
+        hv_dma_set_filter(p->dma, false);
+    }
+}
+
+void hv_partition_disable_vtl(HvPartition *p, unsigned vtl)
+{
+    hv_partition_clear_vtl(p, vtl);
+    p->enabled_vtls &= ~(1u << vtl);
+}
+
 static void hv_partition_reset_hold(Object *obj, ResetType type)
 {
     HvPartition *p = HV_PARTITION(obj);
     unsigned i;
 
     for (i = 0; i < p->nr_vtls; i++) {
-        hv_partition_set_guest_os_id(p, i, 0);
-        hv_partition_set_hypercall(p, i, 0);
-        hv_partition_set_reference_tsc(p, i, 0);
-        hv_protection_reset(&p->vtl[i].protection);
-        p->vtl[i].vsm_config = 0;
-        memset(&p->vtl[i].installed, 0, sizeof(p->vtl[i].installed));
-    }
-    p->mbec_vtls = 0;
-    if (p->dma) {
-        hv_dma_set_filter(p->dma, false);
+        hv_partition_clear_vtl(p, i);
     }
     p->cpuid_loaded = false;
     p->kernel_cpuid_loaded = false;

@@ -158,6 +158,21 @@ void hv_vp_post_intercept(HvVtl *vtl, uint32_t type, const void *payload,
     hv_vp_unlock(vtl->vp);
 }
 
+void hv_vtl_clear(HvVtl *vtl)
+{
+    hv_stimer_reset(vtl);
+    hv_synic_reset(vtl);
+    hv_vp_set_assist(vtl, 0);
+    hv_overlay_clear(&vtl->vp_assist_page);
+    vtl->eoi_assist_armed = false;
+    vtl->vina = 0;
+    memset(vtl->secure_config, 0, sizeof(vtl->secure_config));
+    memset(vtl->cr_intercept, 0, sizeof(vtl->cr_intercept));
+    vtl->nr_cpuid_results = 0;
+    vtl->intercept.saved = false;
+    vtl->nr_saved = 0;
+}
+
 /* Before the CPU and its APIC are reset */
 static void hv_vp_reset_enter(Object *obj, ResetType type)
 {
@@ -174,19 +189,7 @@ static void hv_vp_reset_hold(Object *obj, ResetType type)
     unsigned i;
 
     for (i = 0; i < vp->partition->nr_vtls; i++) {
-        HvVtl *vtl = &vp->vtl[i];
-
-        hv_stimer_reset(vtl);
-        hv_synic_reset(vtl);
-        hv_vp_set_assist(vtl, 0);
-        hv_overlay_clear(&vtl->vp_assist_page);
-        vtl->eoi_assist_armed = false;
-        vtl->vina = 0;
-        memset(vtl->secure_config, 0, sizeof(vtl->secure_config));
-        memset(vtl->cr_intercept, 0, sizeof(vtl->cr_intercept));
-        vtl->nr_cpuid_results = 0;
-        vtl->intercept.saved = false;
-        vtl->nr_saved = 0;
+        hv_vtl_clear(&vp->vtl[i]);
     }
     vp->idle = false;
     vp->pending_event = 0;

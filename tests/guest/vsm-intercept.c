@@ -561,6 +561,19 @@ static void register_here(void *v)
     r->status = hv_call(HVCALL_REGISTER_RESULT, in, NULL);
 }
 
+static void unregister_here(void *v)
+{
+    struct result *r = v;
+    uint64_t *in = page_alloc();
+
+    in[0] = HV_PARTITION_SELF;
+    in[1] = r->vp | (uint64_t)r->type << 32;
+    in[2] = r->eax | (uint64_t)r->ecx << 32;
+    /* Nobody looks at what is padding */
+    in[3] = r->subleaf | ~0xFFull;
+    r->status = hv_call(HVCALL_UNREGISTER_RESULT, in, NULL);
+}
+
 static uint64_t register_result(struct result *r)
 {
     in_vtl1(register_here, r);
@@ -616,6 +629,48 @@ TEST(vsm_cpuid_result, "CP-043,VM-052", .need = NEED)
     remove_result(&r);
     run_cpuid(7, 0, &c);
     check_result(&c, &is);
+}
+
+TEST(vsm_cpuid_result_unregister, "VM-052", .need = NEED)
+{
+    struct result r = {
+        HV_VP_SELF, TYPE_CPUID, 7, 0, true, true, { 5 }, { ~0 },
+    }, any = r, all = r;
+    struct call is, c;
+
+    begin();
+    any.subleaf = false;
+    any.val[0] = 6;
+    all.vp = ~0u;
+    run_cpuid(7, 0, &is);
+    CHECK_EQ(register_result(&any), HV_SUCCESS, "of any subleaf");
+    CHECK_EQ(register_result(&r), HV_SUCCESS, "of a subleaf");
+    run_cpuid(7, 0, &c);
+    CHECK_EQ(c.rax, 5, "EAX");
+    unregister_here(&r);
+    CHECK_EQ(r.status, HV_ACCESS_DENIED, "from VTL 0");
+    run_cpuid(7, 0, &c);
+    CHECK_EQ(c.rax, 5, "EAX still");
+    in_vtl1(unregister_here, &r);
+    CHECK_EQ(r.status, HV_SUCCESS, "one is taken away");
+    run_cpuid(7, 0, &c);
+    CHECK_EQ(c.rax, 6, "EAX of the other");
+    in_vtl1(unregister_here, &any);
+    CHECK_EQ(any.status, HV_SUCCESS, "the other, too");
+    run_cpuid(7, 0, &c);
+    check_result(&c, &is);
+    CHECK_EQ(register_result(&all), HV_SUCCESS, "of all VPs");
+    in_vtl1(unregister_here, &all);
+    CHECK_EQ(all.status, HV_SUCCESS, "from all VPs");
+    run_cpuid(7, 0, &c);
+    check_result(&c, &is);
+
+    all.vp = 0x1234;
+    in_vtl1(unregister_here, &all);
+    CHECK_EQ(all.status, HV_INVALID_VP_INDEX, "no such VP");
+    r.type = TYPE_MSR;
+    in_vtl1(unregister_here, &r);
+    CHECK_EQ(r.status, HV_INVALID_PARAMETER, "MSR");
 }
 
 TEST(vsm_cpuid_result_denied, "VM-052", .need = NEED)
@@ -817,7 +872,7 @@ static void another_partition(void *v)
 {
     static const uint16_t calls[] = {
         HVCALL_INSTALL_INTERCEPT, HVCALL_REGISTER_RESULT,
-        HVCALL_ASSERT_INTERRUPT,
+        HVCALL_UNREGISTER_RESULT, HVCALL_ASSERT_INTERRUPT,
     };
     uint64_t *in = page_alloc();
 

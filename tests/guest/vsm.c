@@ -73,8 +73,8 @@ static struct secure *self(void)
     return secure[this_cpu()->id];
 }
 
-static uint64_t get_reg_vtl(uint32_t vp, uint64_t vtl, uint32_t name,
-                            struct hv_register *r)
+uint64_t get_reg_vtl(uint32_t vp, uint64_t vtl, uint32_t name,
+                     struct hv_register *r)
 {
     uint64_t *in = page_alloc();
     struct hv_register *out = page_alloc();
@@ -182,6 +182,38 @@ void in_vtl1(void (*fn)(void *), void *arg)
     s->fn = fn;
     vtl_call();
     CHECK(!s->fn, "VTL 1 has done it");
+}
+
+/* In VTL 1: RAX and RCX that VTL 0 is to have if it is returned to for good */
+void secure_last_words(uint64_t rax, uint64_t rcx)
+{
+    self()->control->rax = rax;
+    self()->control->rcx = rcx;
+}
+
+/* The same as in_vtl1(), but @fn takes VTL 1 of this CPU away */
+void in_vtl1_at_last(void (*fn)(void *), void *arg, struct call *c)
+{
+    struct secure *s = self();
+
+    s->arg = arg;
+    s->fn = fn;
+    CHECK_EQ(vtl_switch(c, call_offset), NO_FAULT, "VTL call");
+    secure_gone(this_cpu());
+}
+
+/* Somebody has taken VTL 1 of @c away */
+void secure_gone(struct cpu *c)
+{
+    secure[c->id] = NULL;
+}
+
+/* A VTL call where there is no VTL 1 */
+int lone_vtl_call(void)
+{
+    struct call c = { 0 };
+
+    return vtl_switch(&c, call_offset);
 }
 
 void secure_main(struct secure *s)

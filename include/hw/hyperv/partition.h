@@ -572,6 +572,14 @@ uint8_t hv_partition_vtl_access(HvPartition *p, unsigned vtl, hwaddr gpa,
 bool hv_partition_enable_protection(HvPartition *p, unsigned vtl, uint8_t mask);
 
 /**
+ * hv_partition_disable_vtl: take a trust level above 0 away from the partition,
+ * with its protections
+ *
+ * No VP has it any more.  Context: big QEMU lock held.
+ */
+void hv_partition_disable_vtl(HvPartition *p, unsigned vtl);
+
+/**
  * hv_partition_protect: have @vtl protect a page from those below
  * @gpa: of memory
  * @mask: HV_MAP_GPA_*
@@ -653,6 +661,12 @@ static inline bool hv_vtl_enabled(const HvVp *vp, unsigned vtl)
 {
     return vp->enabled_vtls & (1u << vtl);
 }
+
+/**
+ * hv_vtl_clear: take a trust level of a VP back to what a reset leaves, but for
+ * its registers and APIC.  Context: big QEMU lock held.
+ */
+void hv_vtl_clear(HvVtl *vtl);
 
 /**
  * hv_vp_set_assist: write VP_ASSIST_PAGE.  Context: big QEMU lock held.

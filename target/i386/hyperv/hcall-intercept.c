@@ -26,12 +26,7 @@ static uint16_t hv_check_higher(HvHypercall *hc)
            HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_ID;
 }
 
-typedef struct HvInterceptCall {
-    HvHypercall *hc;
-    uint16_t (*fn)(HvHypercall *hc);
-    uint16_t status;
-} HvInterceptCall;
-
+/* To be called while no VP looks at what has changed */
 static void hv_all_intercepts_changed(HvPartition *p)
 {
     unsigned i;
@@ -43,23 +38,6 @@ static void hv_all_intercepts_changed(HvPartition *p)
             hv_intercepts_changed(vp);
         }
     }
-}
-
-static void hv_call_alone(HvVp *vp, void *opaque)
-{
-    HvInterceptCall *c = opaque;
-
-    c->status = c->fn(c->hc);
-    hv_all_intercepts_changed(c->hc->vp->partition);
-}
-
-/* Have @fn called while no VP looks at what it changes */
-static uint16_t hv_alone(HvHypercall *hc, uint16_t (*fn)(HvHypercall *hc))
-{
-    HvInterceptCall c = { .hc = hc, .fn = fn };
-
-    hc->vp->partition->ops->run_on_vp(hc->vp, hc->vp->index, hv_call_alone, &c);
-    return c.status;
 }
 
 static void hv_install_io(HvInstalled *in, unsigned first, unsigned last,
@@ -120,9 +98,9 @@ static uint32_t hv_intercept_accesses(uint32_t type)
     }
 }
 
-static uint16_t hv_install(HvHypercall *hc)
+static uint16_t hv_install(HvHypercall *hc, HvVp *vp)
 {
-    HvInstalled *in = &hc->vp->partition->vtl[hc->vp->active_vtl].installed;
+    HvInstalled *in = &vp->partition->vtl[vp->active_vtl].installed;
     uint32_t access = ldl_le_p(hc->in + 8);
     uint32_t type = ldl_le_p(hc->in + 12);
     uint64_t param = ldq_le_p(hc->in + 16);
@@ -159,7 +137,8 @@ static uint16_t hv_install(HvHypercall *hc)
         break;
     }
     in->types = hv_installed_types(in);
-    trace_hv_install_intercept(hc->vp->active_vtl, type, access, param);
+    hv_all_intercepts_changed(vp->partition);
+    trace_hv_install_intercept(vp->active_vtl, type, access, param);
     return status;
 }
 
@@ -172,20 +151,29 @@ uint16_t hv_hc_install_intercept(HvHypercall *hc)
         return status;
     }
     return accesses && !(ldl_le_p(hc->in + 8) & ~accesses) ?
-           hv_alone(hc, hv_install) : HV_STATUS_INVALID_PARAMETER;
+           hv_hc_alone(hc, hv_install) : HV_STATUS_INVALID_PARAMETER;
 }
 
-/* HV_REGISTER_X64_CPUID_RESULT_PARAMETERS; padding is ignored */
-static bool hv_cpuid_result_parse(const uint8_t *in, HvCpuidResult *r)
+/*
+ * HV_REGISTER_X64_CPUID_RESULT_PARAMETERS; padding is ignored.  Unregistering
+ * one has the first three fields, and is the same as masks that are all 0.
+ */
+static bool hv_cpuid_result_parse(const HvHypercall *hc, HvCpuidResult *r)
 {
+    const uint8_t *in = hc->in + 16;
+    bool take_away = (hc->control & HV_HYPERCALL_CODE_MASK) ==
+                     HVCALL_UNREGISTER_INTERCEPT_RESULT;
     unsigned i;
 
-    if (in[8] > 1 || in[9] > 1) {
+    if (in[8] > 1 || (!take_away && in[9] > 1)) {
         return false;
     }
     r->eax = ldl_le_p(in);
     r->subleaf = in[8];
     r->ecx = r->subleaf ? ldl_le_p(in + 4) : 0;
+    if (take_away) {
+        return true;
+    }
     r->always = in[9];
     for (i = 0; i < ARRAY_SIZE(r->val); i++) {
         r->val[i] = ldl_le_p(in + 12 + i * 8);
@@ -233,20 +221,20 @@ static void hv_cpuid_result_set(HvVtl *vtl, const HvCpuidResult *r)
                                vtl->cpuid_result[--vtl->nr_cpuid_results] : *r;
 }
 
-static uint16_t hv_register_result(HvHypercall *hc)
+static uint16_t hv_register_result(HvHypercall *hc, HvVp *self)
 {
-    HvPartition *p = hc->vp->partition;
+    HvPartition *p = self->partition;
     uint32_t index = ldl_le_p(hc->in + 8);
-    HvCpuidResult r;
+    HvCpuidResult r = {};
     unsigned i, first, end;
 
     if (index == HV_VP_INDEX_SELF) {
-        index = hc->vp->index;
+        index = self->index;
     }
     if (index != HV_ANY_VP && !hv_partition_vp(p, index)) {
         return HV_STATUS_INVALID_VP_INDEX;
     }
-    if (!hv_cpuid_result_parse(hc->in + 16, &r)) {
+    if (!hv_cpuid_result_parse(hc, &r)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
     first = index == HV_ANY_VP ? 0 : index;
@@ -255,7 +243,7 @@ static uint16_t hv_register_result(HvHypercall *hc)
     for (i = first; i < end; i++) {
         HvVp *vp = hv_partition_vp(p, i);
 
-        if (vp && !hv_cpuid_result_fits(&vp->vtl[hc->vp->active_vtl], &r)) {
+        if (vp && !hv_cpuid_result_fits(&vp->vtl[self->active_vtl], &r)) {
             return HV_STATUS_INSUFFICIENT_MEMORY;
         }
     }
@@ -263,9 +251,10 @@ static uint16_t hv_register_result(HvHypercall *hc)
         HvVp *vp = hv_partition_vp(p, i);
 
         if (vp) {
-            hv_cpuid_result_set(&vp->vtl[hc->vp->active_vtl], &r);
+            hv_cpuid_result_set(&vp->vtl[self->active_vtl], &r);
         }
     }
+    hv_all_intercepts_changed(p);
     return HV_STATUS_SUCCESS;
 }
 
@@ -277,7 +266,7 @@ uint16_t hv_hc_register_intercept_result(HvHypercall *hc)
         return status;
     }
     return ldl_le_p(hc->in + 12) == HV_INTERCEPT_TYPE_X64_CPUID ?
-           hv_alone(hc, hv_register_result) : HV_STATUS_INVALID_PARAMETER;
+           hv_hc_alone(hc, hv_register_result) : HV_STATUS_INVALID_PARAMETER;
 }
 
 /*

@@ -77,6 +77,21 @@ uint16_t hv_hc_on_vp(HvHypercall *hc, unsigned vtl, bool alone, HvVpFn *fn)
     return c.status;
 }
 
+static void hv_alone_call(HvVp *vp, void *opaque)
+{
+    HvVpCall *c = opaque;
+
+    c->status = c->fn(c->hc, vp);
+}
+
+uint16_t hv_hc_alone(HvHypercall *hc, HvVpFn *fn)
+{
+    HvVpCall c = { .hc = hc, .fn = fn };
+
+    hc->vp->partition->ops->run_on_vp(hc->vp, hc->vp->index, hv_alone_call, &c);
+    return c.status;
+}
+
 /* InputVtl, and the padding behind it */
 static uint16_t hv_vp_registers_vtl(HvHypercall *hc, unsigned *vtl)
 {

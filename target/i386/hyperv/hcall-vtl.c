@@ -1,6 +1,6 @@
 /*
  * Hyper-V hypercalls of virtual secure mode (TLFS 15.15): enabling a trust
- * level, and switching to another one
+ * level, disabling it, and switching to another one
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -52,14 +52,16 @@ uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc)
     return HV_STATUS_SUCCESS;
 }
 
-static bool hv_vtl_enabled_on_any_vp(HvPartition *p, unsigned vtl)
+/* Has any VP but @except, which may be NULL, that trust level? */
+static bool hv_vtl_enabled_elsewhere(HvPartition *p, unsigned vtl,
+                                     const HvVp *except)
 {
     unsigned i;
 
     for (i = 0; i < p->nr_vps; i++) {
         HvVp *vp = hv_partition_vp(p, i);
 
-        if (vp && hv_vtl_enabled(vp, vtl)) {
+        if (vp && vp != except && hv_vtl_enabled(vp, vtl)) {
             return true;
         }
     }
@@ -87,7 +89,7 @@ static uint16_t hv_enable_vp_vtl(HvHypercall *hc, HvVp *vp)
         return HV_STATUS_VTL_ALREADY_ENABLED;
     }
     if (hc->vp->active_vtl < target &&
-        (hv_vtl_enabled_on_any_vp(p, target) ||
+        (hv_vtl_enabled_elsewhere(p, target, NULL) ||
          !hv_may_enable_above(p, hc->vp->active_vtl, target))) {
         return HV_STATUS_ACCESS_DENIED;
     }
@@ -116,6 +118,104 @@ uint16_t hv_hc_enable_vp_vtl(HvHypercall *hc)
         return HV_STATUS_INVALID_VTL_STATE;
     }
     return hv_hc_on_vp(hc, HV_VTL_ACTIVE, false, hv_enable_vp_vtl);
+}
+
+/*
+ * The input of the next two was never published.  It is laid out as that of the
+ * calls that enable, without what follows the trust level; flags, of which the
+ * Windows Hypervisor Platform has ScrubOnly, are reserved.
+ *
+ * Only a trust level itself, or a higher one, may disable it: all that it
+ * protects is open from then on.
+ */
+static uint16_t hv_check_disable(HvHypercall *hc, unsigned target)
+{
+    HvPartition *p = hc->vp->partition;
+
+    if (!hv_is_own_partition(ldq_le_p(hc->in))) {
+        return HV_STATUS_INVALID_PARTITION_ID;
+    }
+    if (!target || target >= p->nr_vtls) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    if (target > hc->vp->active_vtl) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    return p->enabled_vtls & (1u << target) ? HV_STATUS_SUCCESS :
+                                              HV_STATUS_INVALID_VTL_STATE;
+}
+
+/* @vp: not one that is running @target, but the caller's may be */
+static void hv_vtl_take_away(HvHypercall *hc, HvVp *vp, unsigned target)
+{
+    if (target == vp->active_vtl) {
+        hv_vtl_leave(vp);
+        hc->left = true;
+    } else {
+        hv_vtl_disable(vp, target);
+    }
+    /* It may have had MBEC on, so that translations have other rights now */
+    vp->partition->ops->regs_changed(vp);
+    trace_hv_vtl_disable_vp(vp->index, target);
+}
+
+static uint16_t hv_disable_partition_vtl(HvHypercall *hc, HvVp *vp)
+{
+    unsigned target = hc->in[8];
+
+    if (hv_vtl_enabled_elsewhere(vp->partition, target, vp)) {
+        return HV_STATUS_INVALID_VTL_STATE;
+    }
+    if (hv_vtl_enabled(vp, target)) {
+        hv_vtl_take_away(hc, vp, target);
+    }
+    hv_partition_disable_vtl(vp->partition, target);
+    trace_hv_vtl_disable_partition(target);
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_hc_disable_partition_vtl(HvHypercall *hc)
+{
+    uint16_t status = hv_check_disable(hc, hc->in[8]);
+
+    if (status != HV_STATUS_SUCCESS) {
+        return status;
+    }
+    if (hc->in[9] || lduw_le_p(hc->in + 10) || ldl_le_p(hc->in + 12)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return hv_hc_alone(hc, hv_disable_partition_vtl);
+}
+
+/* The last VP keeps it until the partition loses it: nobody could do that */
+static uint16_t hv_disable_vp_vtl(HvHypercall *hc, HvVp *vp)
+{
+    unsigned target = hc->in[12];
+
+    if (!hv_vtl_enabled(vp, target)) {
+        return HV_STATUS_INVALID_VTL_STATE;
+    }
+    if (!hv_vtl_enabled_elsewhere(vp->partition, target, vp)) {
+        return HV_STATUS_OPERATION_DENIED;
+    }
+    if (vp != hc->vp && vp->active_vtl >= target) {
+        return HV_STATUS_INVALID_VP_STATE;
+    }
+    hv_vtl_take_away(hc, vp, target);
+    return HV_STATUS_SUCCESS;
+}
+
+uint16_t hv_hc_disable_vp_vtl(HvHypercall *hc)
+{
+    uint16_t status = hv_check_disable(hc, hc->in[12]);
+
+    if (status != HV_STATUS_SUCCESS) {
+        return status;
+    }
+    if (hc->in[13] || lduw_le_p(hc->in + 14)) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    return hv_hc_on_vp(hc, HV_VTL_ACTIVE, true, hv_disable_vp_vtl);
 }
 
 /* Where the code in the hypercall page leaves the caller's control input */

@@ -49,9 +49,15 @@ const HvHypercallRow hv_hypercalls[] = {
       .name = "HvCallEnablePartitionVtl",
       .in_size = 16, PRIV(16), .bql = true,
       .handler = hv_hc_enable_partition_vtl },
+    { .code = HVCALL_DISABLE_PARTITION_VTL,
+      .name = "HvCallDisablePartitionVtl",
+      .in_size = 16, PRIV(16), .handler = hv_hc_disable_partition_vtl },
     { .code = HVCALL_ENABLE_VP_VTL,
       .name = "HvCallEnableVpVtl",
       .in_size = 240, PRIV(16), .handler = hv_hc_enable_vp_vtl },
+    { .code = HVCALL_DISABLE_VP_VTL,
+      .name = "HvCallDisableVpVtl",
+      .in_size = 16, PRIV(16), .handler = hv_hc_disable_vp_vtl },
     { .code = HVCALL_VTL_CALL,
       .name = "HvCallVtlCall",
       PRIV(16), .switch_vtl = hv_hc_vtl_call },
@@ -110,6 +116,10 @@ const HvHypercallRow hv_hypercalls[] = {
     { .code = HVCALL_REGISTER_INTERCEPT_RESULT,
       .name = "HvCallRegisterInterceptResult",
       .in_size = 64, PRIV(16),
+      .handler = hv_hc_register_intercept_result },
+    { .code = HVCALL_UNREGISTER_INTERCEPT_RESULT,
+      .name = "HvCallUnregisterInterceptResult",
+      .in_size = 32, PRIV(16),
       .handler = hv_hc_register_intercept_result },
     { .code = HVCALL_ASSERT_VIRTUAL_INTERRUPT,
       .name = "HvCallAssertVirtualInterrupt",
@@ -355,6 +365,7 @@ static bool hv_hypercall_do(X86CPU *cpu, const HvHypercallRow *row,
     hc.out = vp->hcall_out;
     hc.reps_done = 0;
     hc.again = false;
+    hc.left = false;
     hc.control = control;
     if (is64) {
         hc.in_gpa = env->regs[R_EDX];
@@ -395,6 +406,9 @@ static bool hv_hypercall_do(X86CPU *cpu, const HvHypercallRow *row,
         qemu_log_mask(LOG_GUEST_ERROR, "hyperv: VP %u: hypercall 0x%" PRIx64
                       " (%s): status %u\n", vp->index, hc.control,
                       row ? row->name : "unknown", status);
+    }
+    if (row && hc.left) {
+        return true;
     }
 
     result = status | (uint64_t)hc.reps_done << HV_HYPERCALL_REP_COUNT_SHIFT;

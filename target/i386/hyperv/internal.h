@@ -245,6 +245,8 @@ const HvMsr *hv_msr_find(HvPartition *p, uint32_t num);
  * @rep_start, @rep_count, @reps_done: element indexes from the list's start
  * @again: set by a handler that has done nothing, because it has to wait for
  *         another VP: the hypercall has no result, and is executed again
+ * @left: set by a handler that has taken the caller's trust level away: a lower
+ *        one runs, and there is nobody to have the result
  */
 typedef struct HvHypercall {
     HvVp *vp;
@@ -254,6 +256,7 @@ typedef struct HvHypercall {
     bool fast;
     bool l2;            /* a nested guest's, left to us by its hypervisor */
     bool again;
+    bool left;
     unsigned var_words;
     unsigned rep_count;
     unsigned rep_start;
@@ -498,12 +501,19 @@ void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs);
 void hv_vtl_init_regs(HvVp *vp);
 
 /**
- * hv_vtl_enable, hv_vtl_disable: add a trust level to a VP, or take it away
+ * hv_vtl_enable, hv_vtl_disable: add a trust level to a VP, or take it away,
+ * which does not run
  *
  * It has nothing from before.  Context: as HvVpFn.
  */
 void hv_vtl_enable(HvVp *vp, unsigned vtl);
 void hv_vtl_disable(HvVp *vp, unsigned vtl);
+
+/**
+ * hv_vtl_leave: hv_vtl_return(), never to come back: the trust level that runs
+ * is disabled.  It is not VTL 0.  Context: as HvVpFn.
+ */
+void hv_vtl_leave(HvVp *vp);
 
 /**
  * hv_vtl_start: have a VP that waits for its start begin in @vtl.  Context: as
@@ -598,10 +608,10 @@ uint8_t hv_execute_mask(HvVp *vp, bool user);
 bool hv_tlb_locked(HvVp *vp);
 
 /**
- * hv_tlb_unlock: release the locks of the trust level that @vp runs, which
- * returns to a lower one.  Context: thread of @vp.
+ * hv_tlb_unlock: release the locks of a trust level of @vp, which returns to a
+ * lower one or begins anew.  Context: thread of @vp, or as HvVpFn.
  */
-void hv_tlb_unlock(HvVp *vp);
+void hv_tlb_unlock(HvVp *vp, unsigned vtl);
 
 /* intercept.c */
 
@@ -755,6 +765,13 @@ typedef uint16_t HvVpFn(HvHypercall *hc, HvVp *vp);
 uint16_t hv_hc_on_vp(HvHypercall *hc, unsigned vtl, bool alone, HvVpFn *fn);
 
 /**
+ * hv_hc_alone: call @fn for the caller's VP while no VP executes an instruction
+ *
+ * May not return: the hypercall is then executed again.
+ */
+uint16_t hv_hc_alone(HvHypercall *hc, HvVpFn *fn);
+
+/**
  * HvVpInit: for a function of hv_vtl_with_regs() that starts a trust level
  * @context: HV_INITIAL_VP_CONTEXT
  * @status: result
@@ -795,7 +812,9 @@ uint16_t hv_hc_start_vp(HvHypercall *hc);
 uint16_t hv_hc_modify_vtl_protection_mask(HvHypercall *hc);
 uint16_t hv_hc_check_sparse_gpa_page_vtl_access(HvHypercall *hc);
 uint16_t hv_hc_enable_partition_vtl(HvHypercall *hc);
+uint16_t hv_hc_disable_partition_vtl(HvHypercall *hc);
 uint16_t hv_hc_enable_vp_vtl(HvHypercall *hc);
+uint16_t hv_hc_disable_vp_vtl(HvHypercall *hc);
 uint16_t hv_hc_install_intercept(HvHypercall *hc);
 uint16_t hv_hc_register_intercept_result(HvHypercall *hc);
 uint16_t hv_hc_assert_virtual_interrupt(HvHypercall *hc);

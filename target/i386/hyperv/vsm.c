@@ -74,17 +74,14 @@ bool hv_tlb_locked(HvVp *vp)
     return false;
 }
 
-void hv_tlb_unlock(HvVp *vp)
+void hv_tlb_unlock(HvVp *vp, unsigned vtl)
 {
-    HvVtl *vtl = &vp->vtl[vp->active_vtl];
+    uint64_t *config = vp->vtl[vtl].secure_config;
     unsigned lower;
 
-    for (lower = 0; lower < vp->active_vtl; lower++) {
-        uint64_t config = vtl->secure_config[lower];
-
-        if (config & HV_VSM_TLB_LOCKED) {
-            qatomic_set(&vtl->secure_config[lower],
-                        config & ~HV_VSM_TLB_LOCKED);
+    for (lower = 0; lower < vtl; lower++) {
+        if (config[lower] & HV_VSM_TLB_LOCKED) {
+            qatomic_set(&config[lower], config[lower] & ~HV_VSM_TLB_LOCKED);
         }
     }
 }

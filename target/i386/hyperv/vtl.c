@@ -424,10 +424,22 @@ bool hv_vtl_return(HvVp *vp, bool fast)
     if (!fast) {
         hv_vtl_restore_regs(vp);
     }
-    hv_tlb_unlock(vp);
+    hv_tlb_unlock(vp, vp->active_vtl);
     hv_vtl_switch(vp, vtl);
     hv_vtl_switched(vp);
     return true;
+}
+
+void hv_vtl_leave(HvVp *vp)
+{
+    unsigned vtl = vp->active_vtl;
+
+    vp->vtl[vtl].returns++;
+    hv_vtl_restore_regs(vp);
+    hv_vtl_switch(vp, hv_vtl_next(vp, -1));
+    hv_vtl_disable(vp, vtl);
+    /* It cannot be entered any more for an interrupt that waits */
+    hv_vtl_switched(vp);
 }
 
 /*
@@ -502,6 +514,7 @@ void hv_vtl_init_regs(HvVp *vp)
 {
     HvVtlContext *c = vp->context[vp->regs_vtl];
 
+    hv_tlb_unlock(vp, vp->regs_vtl);
     if (vp->regs_vtl == vp->active_vtl) {
         do_cpu_init(X86_CPU(vp->cs));
         hv_vtl_mark(hv_env(vp), vp->active_vtl);
@@ -529,6 +542,7 @@ void hv_vtl_disable(HvVp *vp, unsigned vtl)
     hv_context_reset(vp, vp->context[vtl]);
     /* Also while the machine is being reset */
     apic_init_reset(DEVICE(vp->context[vtl]->apic));
+    hv_vtl_clear(&vp->vtl[vtl]);
     vp->enabled_vtls &= ~(1u << vtl);
     hv_intercepts_changed(vp);
 }

@@ -436,6 +436,12 @@ uint64_t vtl_get_reg(unsigned vtl, uint32_t name);
 uint64_t vtl_try_reg(unsigned vtl, uint32_t name, uint64_t v);  /* status */
 struct call *secure_regs(void);
 void secure_synic_on(void *unused);
+uint64_t get_reg_vtl(uint32_t vp, uint64_t vtl, uint32_t name,
+                     struct hv_register *r);         /* status */
+void secure_last_words(uint64_t rax, uint64_t rcx);
+void in_vtl1_at_last(void (*fn)(void *), void *arg, struct call *c);
+void secure_gone(struct cpu *c);
+int lone_vtl_call(void);
 
 /* Messages about what VTL 0 did (TLFS 13.2), and where parts of them are */
 #define TYPE_GPA_INTERCEPT          0x80000001u
