@@ -118,6 +118,14 @@ static void check_fresh(void *unused)
     CHECK_EQ(vtl_get_reg(1, HV_REG_VSM_SECURE_CONFIG), 0, "secure config");
 }
 
+/* Nor messages about what VTL 0 did meanwhile */
+static void check_no_message(void *unused)
+{
+    secure_synic_on(NULL);
+    CHECK_EQ(((struct hv_message *)this_cpu()->simp)->type, HV_MSG_NONE,
+             "message");
+}
+
 /* With a lock that nobody else could release */
 static void disable_self(void *unused)
 {
@@ -195,6 +203,11 @@ static void leave_for_good(void *unused)
 static void check_fresh_there(void *unused)
 {
     in_vtl1(check_fresh, NULL);
+}
+
+static void check_no_message_there(void *unused)
+{
+    in_vtl1(check_no_message, NULL);
 }
 
 static void load_hidden(void *v)
@@ -297,5 +310,8 @@ TEST(vsm_disable_partition, "VS-026,VS-028", .need = NEED)
     CHECK_EQ(partition_status(), before, "partition status at last");
     in_vtl1(check_unprotected, NULL);
     in_vtl1(check_fresh, NULL);
+    for (int i = 0; i < ncpus; i++) {
+        on_cpu(cpus[i], check_no_message_there, NULL);
+    }
     outb(PORT, 0);
 }

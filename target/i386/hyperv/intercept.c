@@ -203,6 +203,9 @@ static unsigned hv_instruction_length(HvVp *vp, HvInsn *insn)
 static bool hv_intercept(HvVp *vp, unsigned vtl, uint32_t type,
                          const void *payload, uint8_t size)
 {
+    if (!hv_vtl_enabled(vp, vtl)) {
+        return false;
+    }
     /* What was being delivered is delivered when it runs again */
     vp->pending_event = hv_delivering(vp) ? vp->delivery : 0;
     hv_vp_post_intercept(&vp->vtl[vtl], type, payload, size);
