@@ -16,6 +16,7 @@
 #include "qemu/lockable.h"
 #include "qemu/log.h"
 #include "qemu/units.h"
+#include "qapi/error.h"
 #include "exec/address-spaces.h"
 #include "hw/hyperv/dma.h"
 #include "hw/hyperv/partition.h"
@@ -55,11 +56,25 @@ static IOMMUTLBEntry hv_dma_translate(IOMMUMemoryRegion *iommu, hwaddr addr,
     return entry;
 }
 
+/* VFIO that is plugged in later would keep translations, which change */
+static int hv_dma_notify_flag_changed(IOMMUMemoryRegion *iommu,
+                                      IOMMUNotifierFlag old,
+                                      IOMMUNotifierFlag new, Error **errp)
+{
+    if (new != IOMMU_NOTIFIER_NONE) {
+        error_setg(errp, "hv-vsm: VTL 1 of the guest protects its memory, which "
+                   "the device would go around");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static void hv_dma_filter_class_init(ObjectClass *klass, void *data)
 {
     IOMMUMemoryRegionClass *imrc = IOMMU_MEMORY_REGION_CLASS(klass);
 
     imrc->translate = hv_dma_translate;
+    imrc->notify_flag_changed = hv_dma_notify_flag_changed;
 }
 
 static const TypeInfo hv_dma_filter_type_info = {
