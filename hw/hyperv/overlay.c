@@ -72,6 +72,11 @@ void hv_overlay_init(HvOverlay *ov, Object *owner, const char *name,
     ov->host = memory_region_get_ram_ptr(&ov->mr);
 }
 
+void hv_overlay_unrealize(HvOverlay *ov, DeviceState *owner)
+{
+    vmstate_unregister_ram(&ov->mr, owner);
+}
+
 static bool hv_overlay_can_map(HvOverlay *ov, hwaddr gpa)
 {
     HvPartition *p = hv_partition_get();

@@ -251,6 +251,7 @@ static void hv_partition_clear_vtl(HvPartition *p, unsigned vtl)
     hv_protection_reset(&v->protection);
     v->vsm_config = 0;
     memset(&v->installed, 0, sizeof(v->installed));
+    v->cpuid_results.nr = 0;
     p->mbec_vtls &= ~(1u << vtl);
     if (p->dma && !hv_partition_protected(p, 0)) {
         hv_dma_set_filter(p->dma, false);
@@ -491,6 +492,60 @@ static const VMStateDescription vmstate_hv_installed = {
     }
 };
 
+static const VMStateDescription vmstate_hv_cpuid_result = {
+    .name = "hv-cpuid-results/result",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(eax, HvCpuidResult),
+        VMSTATE_UINT32(ecx, HvCpuidResult),
+        VMSTATE_BOOL(subleaf, HvCpuidResult),
+        VMSTATE_BOOL(always, HvCpuidResult),
+        VMSTATE_UINT32_ARRAY(val, HvCpuidResult, 4),
+        VMSTATE_UINT32_ARRAY(mask, HvCpuidResult, 4),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static bool hv_cpuid_results_fit(void *opaque, int version_id)
+{
+    HvCpuidResults *r = opaque;
+
+    return r->nr <= HV_CPUID_RESULTS;
+}
+
+const VMStateDescription vmstate_hv_cpuid_results = {
+    .name = "hv-cpuid-results",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(nr, HvCpuidResults),
+        VMSTATE_VALIDATE("number of CPUID results", hv_cpuid_results_fit),
+        VMSTATE_STRUCT_VARRAY_UINT32(result, HvCpuidResults, nr, 1,
+                                     vmstate_hv_cpuid_result, HvCpuidResult),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static bool hv_partition_cpuid_results_needed(void *opaque)
+{
+    HvPartitionVtl *vtl = opaque;
+
+    return vtl->cpuid_results.nr;
+}
+
+static const VMStateDescription vmstate_hv_partition_cpuid_results = {
+    .name = "hv-partition/vtl/cpuid-results",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_partition_cpuid_results_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STRUCT(cpuid_results, HvPartitionVtl, 1,
+                       vmstate_hv_cpuid_results, HvCpuidResults),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription vmstate_hv_partition_vtl = {
     .name = "hv-partition/vtl",
     .version_id = 1,
@@ -504,6 +559,7 @@ static const VMStateDescription vmstate_hv_partition_vtl = {
     },
     .subsections = (const VMStateDescription * const []) {
         &vmstate_hv_installed,
+        &vmstate_hv_partition_cpuid_results,
         NULL
     }
 };

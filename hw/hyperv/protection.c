@@ -3,7 +3,7 @@
  *
  * A hash table of chunks of 2 MiB has a byte for each page.  A chunk that is
  * not there has the default protection throughout, so that memory is taken for
- * what is protected only.  Chunks go at reset only, which readers need not know
+ * what is protected only.  Chunks go all together, which readers need not know
  * but for RCU.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -72,6 +72,7 @@ void hv_protection_set(HvProtection *pr, hwaddr gpa, uint8_t mask)
 {
     uint64_t number = gpa / HV_PROTECTION_CHUNK;
     HvChunk *c;
+    uint8_t *page;
 
     RCU_READ_LOCK_GUARD();
     c = hv_chunk_find(pr, number);
@@ -81,31 +82,10 @@ void hv_protection_set(HvProtection *pr, hwaddr gpa, uint8_t mask)
         }
         c = hv_chunk_add(pr, number);
     }
-    qatomic_set(&c->mask[gpa / HV_PAGE_SIZE % HV_CHUNK_PAGES], mask);
-}
-
-typedef struct HvPageCount {
-    uint64_t pages;
-    uint8_t default_mask;
-} HvPageCount;
-
-static void hv_chunk_count(void *obj, uint32_t hash, void *opaque)
-{
-    HvChunk *c = obj;
-    HvPageCount *count = opaque;
-    unsigned i;
-
-    for (i = 0; i < HV_CHUNK_PAGES; i++) {
-        count->pages += c->mask[i] != count->default_mask;
-    }
-}
-
-uint64_t hv_protection_count(HvProtection *pr)
-{
-    HvPageCount count = { .default_mask = pr->default_mask };
-
-    qht_iter(&pr->chunks, hv_chunk_count, &count);
-    return count.pages;
+    page = &c->mask[gpa / HV_PAGE_SIZE % HV_CHUNK_PAGES];
+    pr->count -= *page != pr->default_mask;
+    pr->count += mask != pr->default_mask;
+    qatomic_set(page, mask);
 }
 
 void hv_protection_enable(HvProtection *pr, uint8_t default_mask)
@@ -127,6 +107,7 @@ void hv_protection_reset(HvProtection *pr)
     qatomic_set(&pr->enabled, false);
     qatomic_set(&pr->default_mask, HV_MAP_GPA_ALL);
     qht_iter_remove(&pr->chunks, hv_chunk_free, NULL);
+    pr->count = 0;
 }
 
 void hv_protection_init(HvProtection *pr)
@@ -174,6 +155,7 @@ static int hv_chunks_get(QEMUFile *f, void *pv, size_t size,
     HvChunk *c;
 
     qht_iter_remove(&pr->chunks, hv_chunk_free, NULL);
+    pr->count = 0;
     while ((number = qemu_get_be64(f))) {
         number--;
         if (number >= (1ull << HV_GPA_BITS_MAX) / HV_PROTECTION_CHUNK ||
@@ -186,6 +168,7 @@ static int hv_chunks_get(QEMUFile *f, void *pv, size_t size,
             if (c->mask[i] & ~HV_MAP_GPA_ALL) {
                 return -EINVAL;
             }
+            pr->count += c->mask[i] != pr->default_mask;
         }
     }
     return 0;

@@ -340,7 +340,11 @@ void hv_synic_reset(HvVtl *vtl)
 
 void hv_synic_unrealize(HvVtl *vtl)
 {
+    DeviceState *dev = DEVICE(vtl->vp);
+
     timer_del(&vtl->synic.retry);
+    hv_overlay_unrealize(&vtl->synic.simp_page, dev);
+    hv_overlay_unrealize(&vtl->synic.siefp_page, dev);
 }
 
 void hv_synic_load(HvVtl *vtl)

@@ -168,7 +168,7 @@ void hv_vtl_clear(HvVtl *vtl)
     vtl->vina = 0;
     memset(vtl->secure_config, 0, sizeof(vtl->secure_config));
     memset(vtl->cr_intercept, 0, sizeof(vtl->cr_intercept));
-    vtl->nr_cpuid_results = 0;
+    vtl->cpuid_results.nr = 0;
     vtl->intercept.saved = false;
     vtl->nr_saved = 0;
 }
@@ -214,6 +214,7 @@ static void hv_vtl_post_saved(HvVtl *vtl)
                                         HV_STIMER_SINT_MASK);
         }
     }
+    /* There is no other message for its SINT: timers have none for it */
     if (vtl->intercept.saved && !vtl->intercept.src.queued) {
         hv_synic_post(vtl, &vtl->intercept.src, HV_INTERCEPT_SINT);
     }
@@ -405,45 +406,21 @@ static const VMStateDescription vmstate_hv_vtl_cr_intercept = {
     }
 };
 
-static const VMStateDescription vmstate_hv_cpuid_result = {
-    .name = "hv-vtl/cpuid-results/result",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT32(eax, HvCpuidResult),
-        VMSTATE_UINT32(ecx, HvCpuidResult),
-        VMSTATE_BOOL(subleaf, HvCpuidResult),
-        VMSTATE_BOOL(always, HvCpuidResult),
-        VMSTATE_UINT32_ARRAY(val, HvCpuidResult, 4),
-        VMSTATE_UINT32_ARRAY(mask, HvCpuidResult, 4),
-        VMSTATE_END_OF_LIST()
-    }
-};
-
-static bool hv_cpuid_results_needed(void *opaque)
+static bool hv_vtl_cpuid_results_needed(void *opaque)
 {
     HvVtl *vtl = opaque;
 
-    return vtl->nr_cpuid_results;
-}
-
-static bool hv_cpuid_results_fit(void *opaque, int version_id)
-{
-    HvVtl *vtl = opaque;
-
-    return vtl->nr_cpuid_results <= HV_CPUID_RESULTS;
+    return vtl->cpuid_results.nr;
 }
 
 static const VMStateDescription vmstate_hv_vtl_cpuid_results = {
     .name = "hv-vtl/cpuid-results",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .needed = hv_cpuid_results_needed,
+    .version_id = 2,
+    .minimum_version_id = 2,
+    .needed = hv_vtl_cpuid_results_needed,
     .fields = (const VMStateField[]) {
-        VMSTATE_UINT32(nr_cpuid_results, HvVtl),
-        VMSTATE_VALIDATE("number of CPUID results", hv_cpuid_results_fit),
-        VMSTATE_STRUCT_VARRAY_UINT32(cpuid_result, HvVtl, nr_cpuid_results, 1,
-                                     vmstate_hv_cpuid_result, HvCpuidResult),
+        VMSTATE_STRUCT(cpuid_results, HvVtl, 1, vmstate_hv_cpuid_results,
+                       HvCpuidResults),
         VMSTATE_END_OF_LIST()
     }
 };
@@ -582,6 +559,7 @@ static void hv_vp_unrealize(DeviceState *dev)
     for (i = 0; i < vp->partition->nr_vtls; i++) {
         hv_stimer_unrealize(&vp->vtl[i]);
         hv_synic_unrealize(&vp->vtl[i]);
+        hv_overlay_unrealize(&vp->vtl[i].vp_assist_page, dev);
     }
 }
 
@@ -638,6 +616,7 @@ type_init(hv_vp_register_types)
 HvVp *hv_vp_create(HvPartition *p, CPUState *cs, Error **errp)
 {
     HvVp *vp;
+    unsigned i;
 
     if (cs->cpu_index >= p->nr_vps) {
         error_setg(errp, "CPU index %d is beyond the %u virtual processors of "
@@ -655,12 +634,29 @@ HvVp *hv_vp_create(HvPartition *p, CPUState *cs, Error **errp)
         object_unparent(OBJECT(vp));
         return NULL;
     }
-    qatomic_set(&p->vps[vp->index], vp);
+    /* Behind the reset that ends its realization */
+    for (i = 0; i < p->nr_vtls; i++) {
+        vp->vtl[i].cpuid_results = p->vtl[i].cpuid_results;
+    }
+    qatomic_rcu_set(&p->vps[vp->index], vp);
     return vp;
+}
+
+static void hv_vp_free(struct rcu_head *rcu)
+{
+    HvVp *vp = container_of(rcu, HvVp, rcu);
+    Object *cpu = OBJECT(vp->cs);
+
+    object_unref(OBJECT(vp));
+    object_unref(cpu);
 }
 
 void hv_vp_destroy(HvVp *vp)
 {
-    qatomic_set(&vp->partition->vps[vp->index], NULL);
+    qatomic_rcu_set(&vp->partition->vps[vp->index], NULL);
+    /* Others may still look at it, and at its CPU */
+    object_ref(OBJECT(vp));
+    object_ref(OBJECT(vp->cs));
     object_unparent(OBJECT(vp));
+    call_rcu1(&vp->rcu, hv_vp_free);
 }

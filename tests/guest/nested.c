@@ -37,7 +37,6 @@
 #define MISC2_VMRUN     (1u << 0)
 #define MISC2_VMMCALL   (1u << 1)
 
-#define EXIT_HLT        0x78
 #define EXIT_VMMCALL    0x81
 #define EXIT_HV         0xF0000000ull
 
@@ -88,7 +87,7 @@ static void put_table(unsigned off, const uint8_t *dtr)
     put64(off + 8, base);
 }
 
-static bool svm_on(void)
+bool svm_on(void)
 {
     uint64_t efer;
 
@@ -101,13 +100,13 @@ static bool svm_on(void)
     return true;
 }
 
-static void svm_off(void)
+void svm_off(void)
 {
     hv_wr(MSR_EFER, hv_rd(MSR_EFER) & ~EFER_SVME);
 }
 
 /* A guest in our own address space, in 64-bit kernel mode */
-static void l2_init(void)
+void l2_init(void)
 {
     uint8_t dtr[10];
     uint16_t cs, ss;
@@ -134,14 +133,14 @@ static void l2_init(void)
     put64(VMCB_EFER, hv_rd(MSR_EFER));
 }
 
-/* Let it make a call; returns its exit code */
-static uint64_t l2_call(uint64_t control, const void *in)
+/* Let it run from @rip on; returns its exit code */
+static uint64_t l2_enter(uint64_t rip, uint64_t control, const void *in)
 {
     register uint64_t r8 asm("r8") = 0;
     uint64_t rcx = control, rdx = (uintptr_t)in;
     bool on = irq_save();
 
-    put64(VMCB_RIP, (uintptr_t)l2_start);
+    put64(VMCB_RIP, rip);
     put64(VMCB_RFLAGS, 2);
     put64(VMCB_RAX, 0x5A5A);
     asm volatile("clgi; vmrun %%rax; stgi"
@@ -150,6 +149,17 @@ static uint64_t l2_call(uint64_t control, const void *in)
                  : "rbx", "rsi", "rdi", "r9", "r10", "r11", "memory", "cc");
     irq_restore(on);
     return get64(VMCB_EXITCODE);
+}
+
+uint64_t l2_run(uint64_t rip)
+{
+    return l2_enter(rip, 0, NULL);
+}
+
+/* Let it make a call */
+static uint64_t l2_call(uint64_t control, const void *in)
+{
+    return l2_enter((uintptr_t)l2_start, control, in);
 }
 
 /*

@@ -20,6 +20,7 @@
 #define LSTAR_VTL0      0x7FFF00001000ull
 #define LSTAR_VTL1      0x7FFF00002000ull
 #define SIRBP_VTL1      0x77000ull
+#define CR0_AM          (1ull << 18)
 #define SECRETS         3
 
 static SHARED uint64_t *secret;     /* pages that VTL 0 may not access */
@@ -71,6 +72,40 @@ static void set_up(void *unused)
 
     hv_wr(MSR_LSTAR, LSTAR_VTL1);
     hv_wr(HV_MSR_SIRBP, SIRBP_VTL1);
+}
+
+/* Of what VTL 0 does not do here, for the monitor to show */
+static void install_intercepts(void *unused)
+{
+    static const struct {
+        uint32_t access, type;
+        uint64_t param;
+    } what[] = {
+        { 1, 0x00, 0x98 },                      /* reads of a port */
+        { 2, 0x11, 0x9A | 0x9Cull << 16 },      /* writes of some */
+        { 2, 0x00, 0xFFFF },
+        { 3, 0x01, 0 },                         /* unknown MSRs */
+        { 4, 0x02, 0x12345 },                   /* a leaf of CPUID */
+        { 4, 0x03, 4 },                         /* an exception */
+    };
+    uint64_t *in = page_alloc();
+
+    for (int i = 0; i < ARRAY_SIZE(what); i++) {
+        in[0] = HV_PARTITION_SELF;
+        in[1] = what[i].access | (uint64_t)what[i].type << 32;
+        in[2] = what[i].param;
+        CHECK_EQ(hv_call(HVCALL_INSTALL_INTERCEPT, in, NULL), HV_SUCCESS,
+                 "intercept %d", i);
+    }
+    /* Leaf, subleaf, that it matters; EBX */
+    in[1] = HV_VP_SELF | 2ull << 32;
+    in[2] = 0x12345 | 6ull << 32;
+    in[3] = 1;
+    in[4] = 0x5Aull << 32;
+    in[5] = 0xFF;
+    CHECK_EQ(hv_call(HVCALL_REGISTER_RESULT, in, NULL), HV_SUCCESS, "CPUID");
+    vtl_set_reg(1, HV_REG_CR_INTERCEPT + 1, CR0_AM);
+    vtl_set_reg(1, HV_REG_CR_INTERCEPT, 1);
 }
 
 static void check_vtl1(void *unused)
@@ -183,6 +218,7 @@ TEST(vsm_held, "MS-032,VS-017,VS-036", .need = NEED,
     private_va = va_alloc(LARGE_PAGE);
     hv_wr(MSR_LSTAR, LSTAR_VTL0);
     in_vtl1(set_up, NULL);
+    in_vtl1(install_intercepts, NULL);
     for (int i = 1; i < ncpus; i++) {
         on_cpu_start(cpus[i], call_on, NULL);
     }

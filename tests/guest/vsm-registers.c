@@ -493,3 +493,67 @@ TEST(vsm_register_svm, "VS-049", .need = NEED)
     guard(0, 0);
     hv_wr(0xC0000080, efer);
 }
+
+/*
+ * A nested guest that runs has registers of its hypervisor in memory, from where
+ * they are loaded when it ends: none of them can be guarded then
+ */
+#define L2_PORT 0x9A
+asm(".pushsection .text\n"
+    "l2_writes_port: outb %al, $0x9A\n"
+    "    hlt\n"
+    ".popsection\n");
+extern char l2_writes_port[];
+
+static uint64_t l2_status[3];
+
+static void install_l2_port(void *access)
+{
+    uint64_t *in = page_alloc();
+
+    in[0] = HV_PARTITION_SELF;
+    in[1] = (uintptr_t)access;
+    in[2] = L2_PORT;
+    CHECK_EQ(hv_call(HVCALL_INSTALL_INTERCEPT, in, NULL), HV_SUCCESS, "port");
+}
+
+static void l2_intercepted(void)
+{
+    struct setting s[] = {
+        { HV_REG_CR_INTERCEPT, 1 }, { HV_REG_CR_INTERCEPT, 0 },
+        { HV_REG_CR_INTERCEPT + MASK_CR0, CR0_AM },
+    };
+    struct hv_message *slot = this_cpu()->simp;
+
+    slot->type = HV_MSG_NONE;
+    hv_wr(HV_MSR_EOM, 0);
+    for (int i = 0; i < ARRAY_SIZE(s); i++) {
+        set_register(&s[i]);
+        l2_status[i] = s[i].status;
+    }
+    install_l2_port(NULL);
+    told.count++;
+}
+
+TEST(vsm_register_nested, "VS-049", .need = NEED)
+{
+    uint32_t before;
+
+    if (!svm_on()) {
+        SKIP("no SVM");
+    }
+    begin();
+    secure_intercept = l2_intercepted;
+    l2_init();
+    before = told.count;
+    in_vtl1(install_l2_port, (void *)2);
+    CHECK_EQ(l2_run((uintptr_t)l2_writes_port), EXIT_HLT, "exit");
+    CHECK_EQ(told.count, before + 1, "intercepts");
+    CHECK_EQ(l2_status[0], HV_INVALID_VP_STATE, "guard of CR0");
+    CHECK_EQ(l2_status[1], HV_SUCCESS, "no guard");
+    CHECK_EQ(l2_status[2], HV_SUCCESS, "mask of CR0");
+    guard(0, 1);
+    guard(0, 0);
+    guard(MASK_CR0, 0);
+    svm_off();
+}

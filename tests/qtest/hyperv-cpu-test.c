@@ -511,13 +511,14 @@ static void assert_not_added(QTestState *s, const char *command)
     qobject_unref(rsp);
 }
 
+static const char add[] =
+    "{ 'execute': 'device_add', 'arguments': { 'driver': "
+    "'qemu64-x86_64-cpu', 'id': 'cpu1', 'socket-id': 0, 'core-id': 1, "
+    "'thread-id': 0 %s } }";
+
 /* A CPU that is added has the flags of the first one */
 static void test_hotplug(void)
 {
-    static const char add[] =
-        "{ 'execute': 'device_add', 'arguments': { 'driver': "
-        "'qemu64-x86_64-cpu', 'id': 'cpu1', 'socket-id': 0, 'core-id': 1, "
-        "'thread-id': 0 %s } }";
     QTestState *s = qtest_init("-machine q35 -nodefaults -smp 1,maxcpus=2 "
                                "-cpu qemu64,hv-time,hv-vpindex,hv-vapic");
     g_autofree char *same = g_strdup_printf(add, "");
@@ -535,6 +536,111 @@ static void test_hotplug(void)
     qhv_set(s, 1, MSR_VP_ASSIST_PAGE, QHV_ASSIST | 1);
     qtest_system_reset(s);
     g_assert_cmphex(qhv_get(s, 1, MSR_VP_ASSIST_PAGE), ==, 0);
+    qtest_quit(s);
+}
+
+/* Ports of ACPI's CPU hot plug */
+#define CPU_PLUG        0xcd8
+#define CPU_PLUG_FLAGS  (CPU_PLUG + 4)
+#define CPU_PLUG_EJECT  (1 << 3)
+
+/* One that is removed leaves its index to the next, and nothing else */
+static void test_unplug(void)
+{
+    QTestState *s = qtest_init("-machine q35 -nodefaults -smp 1,maxcpus=2 "
+                               "-cpu qemu64,hv-passthrough=on");
+    g_autofree char *plug = g_strdup_printf(add, "");
+    unsigned i;
+
+    /* Take away the old interface */
+    qtest_outl(s, CPU_PLUG, 0);
+    for (i = 0; i < 10; i++) {
+        qtest_qmp_assert_success(s, plug, NULL);
+        g_assert_cmphex(qhv_get(s, 1, MSR_VP_ASSIST_PAGE), ==, 0);
+        g_assert_cmphex(qhv_get(s, 1, MSR_SIMP), ==, 0);
+        qhv_set(s, 1, MSR_VP_ASSIST_PAGE, QHV_ASSIST | 1);
+        qhv_set(s, 1, MSR_SIMP, QHV_SIMP | 1);
+        qtest_qmp_assert_success(s, "{ 'execute': 'device_del', 'arguments': "
+                                 "{ 'id': 'cpu1' } }");
+        qtest_outl(s, CPU_PLUG, 1);
+        qtest_outb(s, CPU_PLUG_FLAGS, CPU_PLUG_EJECT);
+        qtest_qmp_eventwait(s, "DEVICE_DELETED");
+    }
+    qtest_quit(s);
+}
+
+/* How many results VTL 1 of a VP has registered, and EAX of the last one */
+static size_t cpuid_results(QTestState *s, size_t vp, uint64_t *eax)
+{
+    QDict *rsp = qtest_qmp(s, "{ 'execute': 'query-hyperv' }");
+    const char *const path[] = { "vps", "vtls" };
+    const size_t index[] = { vp, 1 };
+    QDict *dict = qdict_get_qdict(rsp, "return");
+    const QListEntry *e;
+    QList *list;
+    size_t i, n;
+
+    for (i = 0; i < ARRAY_SIZE(path); i++) {
+        e = qlist_first(qdict_get_qlist(dict, path[i]));
+        for (n = 0; n < index[i]; n++) {
+            e = qlist_next(e);
+        }
+        g_assert_nonnull(e);
+        dict = qobject_to(QDict, qlist_entry_obj(e));
+    }
+    list = qdict_get_qlist(dict, "cpuid-results");
+    n = qlist_size(list);
+    for (e = qlist_first(list); e; e = qlist_next(e)) {
+        dict = qobject_to(QDict, qlist_entry_obj(e));
+    }
+    if (n) {
+        list = qdict_get_qlist(dict, "values");
+        *eax = qnum_get_uint(qobject_to(QNum, qlist_entry_obj(
+                                                  qlist_first(list))));
+    }
+    qobject_unref(rsp);
+    return n;
+}
+
+static void change_result(QTestState *s, uint16_t call, uint32_t vp,
+                          uint32_t leaf, uint32_t eax)
+{
+    uint8_t in[64] = {};
+
+    stq_le_p(in, UINT64_MAX);
+    stl_le_p(in + 8, vp);
+    stl_le_p(in + 12, 2);
+    stl_le_p(in + 16, leaf);
+    stl_le_p(in + 28, eax);
+    stl_le_p(in + 32, UINT32_MAX);
+    g_assert_cmphex(qhv_hcall_mem(s, 0, call, in,
+                                  call == HC_REGISTER_RESULT ? 64 : 32, NULL),
+                    ==, ST_SUCCESS);
+}
+
+/* What VTL 1 wants CPUID to return on all VPs is so on one that is added */
+static void test_hotplug_results(void)
+{
+    QTestState *s = qtest_init("-machine q35 -nodefaults -smp 1,maxcpus=2 "
+                               "-cpu qemu64,hv-passthrough=on");
+    g_autofree char *plug = g_strdup_printf(add, "");
+    uint64_t eax = 0;
+
+    qhv_set_guest_os_id(s);
+    qhv_enable_vtl1(s, 0);
+    qhv_vtl(s, 0, 1);
+    qhv_set_guest_os_id(s);
+    change_result(s, HC_REGISTER_RESULT, UINT32_MAX, 7, 0x77);
+    change_result(s, HC_REGISTER_RESULT, 0, 8, 0x88);
+    qtest_qmp_assert_success(s, plug, NULL);
+    qhv_enable_vtl1(s, 1);
+    g_assert_cmpuint(cpuid_results(s, 0, &eax), ==, 2);
+    g_assert_cmphex(eax, ==, 0x88);
+    g_assert_cmpuint(cpuid_results(s, 1, &eax), ==, 1);
+    g_assert_cmphex(eax, ==, 0x77);
+    change_result(s, HC_UNREGISTER_RESULT, UINT32_MAX, 7, 0);
+    g_assert_cmpuint(cpuid_results(s, 0, &eax), ==, 1);
+    g_assert_cmpuint(cpuid_results(s, 1, &eax), ==, 0);
     qtest_quit(s);
 }
 
@@ -589,5 +695,7 @@ int main(int argc, char **argv)
                 test_kvm_set);
     qhv_add("cmdline/accepted", "", test_accepted);
     qhv_add("cmdline/hotplug", "", test_hotplug);
+    qhv_add("cmdline/unplug", "", test_unplug);
+    qhv_add("cmdline/hotplug-results", "VM-052", test_hotplug_results);
     return g_test_run();
 }

@@ -62,6 +62,12 @@ void hv_overlay_set(HvOverlay *ov, uint64_t msr);
 void hv_overlay_take(HvOverlay *ov, uint64_t msr);
 
 /**
+ * hv_overlay_unrealize: give the page's name back, which another VP may need
+ * before the memory is freed
+ */
+void hv_overlay_unrealize(HvOverlay *ov, DeviceState *owner);
+
+/**
  * hv_overlay_dirty: tell migration that the host changed the page
  */
 void hv_overlay_dirty(HvOverlay *ov);

@@ -223,6 +223,12 @@ typedef struct HvCpuidResult {
     uint32_t mask[4];
 } HvCpuidResult;
 
+/* Results that were registered together; HvCpuidResult.eax and so on differ */
+typedef struct HvCpuidResults {
+    uint32_t nr;
+    HvCpuidResult result[HV_CPUID_RESULTS];
+} HvCpuidResults;
+
 /**
  * HvMemoryAccess: an access that a higher trust level does not allow
  * @set: there was one, and it is about to be an intercept
@@ -266,13 +272,15 @@ struct HvVtl {
     uint64_t cr_intercept[HV_CR_INTERCEPT_REGS];
 
     /* By HvCallRegisterInterceptResult; changed while no VP runs */
-    uint32_t nr_cpuid_results;
-    HvCpuidResult cpuid_result[HV_CPUID_RESULTS];
+    HvCpuidResults cpuid_results;
 
     /* Timers with a waiting message, while a stream is written or read */
     uint8_t nr_saved;
     uint8_t saved[HV_STIMERS];
 };
+
+/* Of a VP's trust level, or of the partition's */
+extern const VMStateDescription vmstate_hv_cpuid_results;
 
 /* Of a trust level above 0; VTL 0's parts travel in several sections */
 extern const VMStateDescription vmstate_hv_vtl;
@@ -304,6 +312,7 @@ typedef struct HvVtlContext HvVtlContext;
  */
 struct HvVp {
     DeviceState parent_obj;
+    struct rcu_head rcu;
 
     HvPartition *partition;
     CPUState *cs;
@@ -392,6 +401,7 @@ typedef struct HvPartitionVtl {
     HvProtection protection;
     uint64_t vsm_config;        /* HvRegisterVsmPartitionConfig */
     HvInstalled installed;
+    HvCpuidResults cpuid_results;   /* those for all VPs, also for new ones */
 } HvPartitionVtl;
 
 /* CPUID leaves 0x40000000 to 0x4000000A and 0x40000080 to 0x40000082 */
@@ -488,11 +498,15 @@ HvPartition *hv_partition_create(const HvPortOps *ops, unsigned nr_vtls,
 /**
  * hv_partition_vp: find a VP
  *
- * Returns: NULL if there is none with that index
+ * It may be unplugged at any time, but does not go away before the caller lets
+ * go of the big QEMU lock or leaves its RCU critical section.
+ *
+ * Returns: NULL if there is none with that index.  Context: as just said; a
+ * VP's thread is in such a section while it executes instructions.
  */
 static inline HvVp *hv_partition_vp(HvPartition *p, uint32_t index)
 {
-    return index < p->nr_vps ? qatomic_read(&p->vps[index]) : NULL;
+    return index < p->nr_vps ? qatomic_rcu_read(&p->vps[index]) : NULL;
 }
 
 /**

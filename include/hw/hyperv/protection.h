@@ -17,6 +17,7 @@
  * @enabled: it may set some: HvRegisterVsmPartitionConfig.EnableVtlProtection
  * @default_mask: HV_MAP_GPA_* of pages that it has not named
  * @chunks: pages that it has, HV_PROTECTION_CHUNK of them together
+ * @count: pages that have not the default protection
  *
  * Written under the big QEMU lock, read at any time.  A reader sees a change
  * when it looks again: who keeps what he has read, in a TLB say, is to be told.
@@ -25,6 +26,7 @@ typedef struct HvProtection {
     bool enabled;
     uint8_t default_mask;
     struct qht chunks;
+    uint64_t count;
 } HvProtection;
 
 extern const VMStateDescription vmstate_hv_protection;
@@ -67,13 +69,6 @@ void hv_protection_set(HvProtection *pr, hwaddr gpa, uint8_t mask);
  * Returns: HV_MAP_GPA_*
  */
 uint8_t hv_protection_get(HvProtection *pr, hwaddr gpa, bool *chunk);
-
-/**
- * hv_protection_count: how many pages have not the default protection?
- *
- * Context: big QEMU lock held.
- */
-uint64_t hv_protection_count(HvProtection *pr);
 
 /* Bytes of guest memory whose protections are allocated together */
 #define HV_PROTECTION_CHUNK (2u << 20)

@@ -188,70 +188,80 @@ static bool hv_cpuid_result_is_none(const HvCpuidResult *r)
 }
 
 /* Where the result for the same leaf is, or the first one that is free */
-static unsigned hv_cpuid_result_find(const HvVtl *vtl, const HvCpuidResult *r)
+static unsigned hv_cpuid_result_find(const HvCpuidResults *all,
+                                     const HvCpuidResult *r)
 {
     unsigned i = 0;
 
-    while (i < vtl->nr_cpuid_results &&
-           (vtl->cpuid_result[i].eax != r->eax ||
-            vtl->cpuid_result[i].subleaf != r->subleaf ||
-            vtl->cpuid_result[i].ecx != r->ecx)) {
+    while (i < all->nr &&
+           (all->result[i].eax != r->eax ||
+            all->result[i].subleaf != r->subleaf ||
+            all->result[i].ecx != r->ecx)) {
         i++;
     }
     return i;
 }
 
-static bool hv_cpuid_result_fits(const HvVtl *vtl, const HvCpuidResult *r)
+static bool hv_cpuid_result_fits(const HvCpuidResults *all,
+                                 const HvCpuidResult *r)
 {
     return hv_cpuid_result_is_none(r) ||
-           hv_cpuid_result_find(vtl, r) < HV_CPUID_RESULTS;
+           hv_cpuid_result_find(all, r) < HV_CPUID_RESULTS;
 }
 
-static void hv_cpuid_result_set(HvVtl *vtl, const HvCpuidResult *r)
+static void hv_cpuid_result_set(HvCpuidResults *all, const HvCpuidResult *r)
 {
-    unsigned i = hv_cpuid_result_find(vtl, r);
+    unsigned i = hv_cpuid_result_find(all, r);
 
-    if (i == vtl->nr_cpuid_results) {
+    if (i == all->nr) {
         if (hv_cpuid_result_is_none(r)) {
             return;
         }
-        vtl->nr_cpuid_results++;
+        all->nr++;
     }
-    vtl->cpuid_result[i] = hv_cpuid_result_is_none(r) ?
-                               vtl->cpuid_result[--vtl->nr_cpuid_results] : *r;
+    all->result[i] = hv_cpuid_result_is_none(r) ? all->result[--all->nr] : *r;
 }
 
 static uint16_t hv_register_result(HvHypercall *hc, HvVp *self)
 {
     HvPartition *p = self->partition;
+    unsigned vtl = self->active_vtl;
     uint32_t index = ldl_le_p(hc->in + 8);
+    HvCpuidResults *future = &p->vtl[vtl].cpuid_results;
+    bool all = index == HV_ANY_VP;
     HvCpuidResult r = {};
     unsigned i, first, end;
 
     if (index == HV_VP_INDEX_SELF) {
         index = self->index;
     }
-    if (index != HV_ANY_VP && !hv_partition_vp(p, index)) {
+    if (!all && !hv_partition_vp(p, index)) {
         return HV_STATUS_INVALID_VP_INDEX;
     }
     if (!hv_cpuid_result_parse(hc, &r)) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    first = index == HV_ANY_VP ? 0 : index;
-    end = index == HV_ANY_VP ? p->nr_vps : index + 1;
-    /* On all of them or on none */
+    first = all ? 0 : index;
+    end = all ? p->nr_vps : index + 1;
+    /* On all of them, and those that are plugged in later, or on none */
+    if (all && !hv_cpuid_result_fits(future, &r)) {
+        return HV_STATUS_INSUFFICIENT_MEMORY;
+    }
     for (i = first; i < end; i++) {
         HvVp *vp = hv_partition_vp(p, i);
 
-        if (vp && !hv_cpuid_result_fits(&vp->vtl[self->active_vtl], &r)) {
+        if (vp && !hv_cpuid_result_fits(&vp->vtl[vtl].cpuid_results, &r)) {
             return HV_STATUS_INSUFFICIENT_MEMORY;
         }
+    }
+    if (all) {
+        hv_cpuid_result_set(future, &r);
     }
     for (i = first; i < end; i++) {
         HvVp *vp = hv_partition_vp(p, i);
 
         if (vp) {
-            hv_cpuid_result_set(&vp->vtl[self->active_vtl], &r);
+            hv_cpuid_result_set(&vp->vtl[vtl].cpuid_results, &r);
         }
     }
     hv_all_intercepts_changed(p);

@@ -348,6 +348,14 @@ static uint16_t hv_hypercall_run(X86CPU *cpu, HvHypercall *hc,
     return status;
 }
 
+static void hv_log_failed(unsigned vp, uint64_t control,
+                          const HvHypercallRow *row, uint16_t status)
+{
+    qemu_log_mask(LOG_GUEST_ERROR, "hyperv: VP %u: hypercall 0x%" PRIx64
+                  " (%s): status %u\n", vp, control,
+                  row ? row->name : "unknown", status);
+}
+
 /* Returns: false if the guest is to get #UD */
 static bool hv_hypercall_do(X86CPU *cpu, const HvHypercallRow *row,
                             uint64_t control, bool l2, HvReadInput read_input)
@@ -403,9 +411,7 @@ static bool hv_hypercall_do(X86CPU *cpu, const HvHypercallRow *row,
                        hc.in_gpa, hc.out_gpa, status, hc.reps_done);
     if (status != HV_STATUS_SUCCESS) {
         vp->stats.hypercalls_failed++;
-        qemu_log_mask(LOG_GUEST_ERROR, "hyperv: VP %u: hypercall 0x%" PRIx64
-                      " (%s): status %u\n", vp->index, hc.control,
-                      row ? row->name : "unknown", status);
+        hv_log_failed(vp->index, hc.control, row, status);
     }
     if (row && hc.left) {
         return true;
@@ -460,11 +466,9 @@ bool hv_hypercall_l2(X86CPU *cpu, HvReadInput read_input)
                                              read_input);
 }
 
-uint16_t hv_hypercall_from_kernel(X86CPU *cpu, uint64_t control,
-                                  uint64_t out_gpa)
+static uint16_t hv_kernel_run(X86CPU *cpu, const HvHypercallRow *row,
+                              uint64_t control, uint64_t out_gpa)
 {
-    const HvHypercallRow *row = hv_hypercall_find(0, control &
-                                                  HV_HYPERCALL_CODE_MASK);
     g_autofree uint8_t *out = NULL;
     HvHypercall hc = {};
     uint16_t status;
@@ -489,6 +493,19 @@ uint16_t hv_hypercall_from_kernel(X86CPU *cpu, uint64_t control,
                             MEMTXATTRS_UNSPECIFIED, out,
                             row->out_size) != MEMTX_OK) {
         status = HV_STATUS_INVALID_PARAMETER;
+    }
+    return status;
+}
+
+uint16_t hv_hypercall_from_kernel(X86CPU *cpu, uint64_t control,
+                                  uint64_t out_gpa)
+{
+    const HvHypercallRow *row = hv_hypercall_find(0, control &
+                                                  HV_HYPERCALL_CODE_MASK);
+    uint16_t status = hv_kernel_run(cpu, row, control, out_gpa);
+
+    if (status != HV_STATUS_SUCCESS) {
+        hv_log_failed(CPU(cpu)->cpu_index, control, row, status);
     }
     return status;
 }

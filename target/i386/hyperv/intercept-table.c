@@ -76,7 +76,7 @@ void hv_intercepts_changed(HvVp *vp)
         if (vp->vtl[i].cr_intercept[HV_CR_INTERCEPT_CONTROL]) {
             intercepts |= HV_INTERCEPTS_REGISTER;
         }
-        if (vp->vtl[i].nr_cpuid_results) {
+        if (vp->vtl[i].cpuid_results.nr) {
             intercepts |= HV_INTERCEPTS_CPUID;
         }
     }
@@ -196,16 +196,16 @@ static bool hv_cpuid_installed(const HvInstalled *in, uint32_t leaf)
 }
 
 /* Returns: false if no result applies */
-static bool hv_cpuid_apply(const HvVtl *vtl, uint32_t leaf, uint32_t subleaf,
-                           bool installed, uint32_t *result)
+static bool hv_cpuid_apply(const HvCpuidResults *all, uint32_t leaf,
+                           uint32_t subleaf, bool installed, uint32_t *result)
 {
     /* HvCpuidResult has EAX, EBX, ECX, EDX */
     static const uint8_t regs[] = { R_EAX, R_EBX, R_ECX, R_EDX };
     bool found = false;
     unsigned i, j;
 
-    for (i = 0; i < vtl->nr_cpuid_results; i++) {
-        const HvCpuidResult *r = &vtl->cpuid_result[i];
+    for (i = 0; i < all->nr; i++) {
+        const HvCpuidResult *r = &all->result[i];
 
         if (r->eax == leaf && (!r->subleaf || r->ecx == subleaf) &&
             (installed || r->always)) {
@@ -232,7 +232,8 @@ unsigned hv_intercepts_cpuid(HvVp *vp, uint32_t *result)
             continue;
         }
         installed = hv_cpuid_installed(&vp->partition->vtl[i].installed, leaf);
-        applied = hv_cpuid_apply(&vp->vtl[i], leaf, subleaf, installed, result);
+        applied = hv_cpuid_apply(&vp->vtl[i].cpuid_results, leaf, subleaf,
+                                 installed, result);
         /* A result that was given beforehand saves the intercept */
         if (installed && !applied) {
             return i;

@@ -9,6 +9,7 @@
 
 #include "hw/hyperv/partition.h"
 #include "hyperv-i386.h"
+#include "qapi/qapi-types-hyperv-target.h"
 
 /* Without the checks of a cast, which take longer than what it is used for */
 static inline CPUX86State *hv_env(HvVp *vp)
@@ -473,26 +474,18 @@ void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
                       void (*fn)(HvVp *vp, void *opaque), void *opaque);
 
 /**
- * HvVtlRegs: what people look for in a trust level's state
- */
-typedef struct HvVtlRegs {
-    uint64_t rip;
-    uint64_t rsp;
-    uint64_t rflags;
-    uint64_t cr0;
-    uint64_t cr3;
-    uint64_t cr4;
-    uint64_t efer;
-    bool halted;
-} HvVtlRegs;
-
-/**
  * hv_vtl_look: what registers has a trust level of @vp?
  *
  * Unless the VM is stopped, they are roughly so: the VP runs, and switches.
  * Context: big QEMU lock held.
  */
-void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs);
+HypervVtlRegisters *hv_vtl_look(HvVp *vp, unsigned vtl);
+
+/**
+ * hv_vtl_runs_guest: is the trust level, which need not be the one that runs,
+ * inside of a nested guest?  Context: as HvVpFn.
+ */
+bool hv_vtl_runs_guest(HvVp *vp, unsigned vtl);
 
 /**
  * hv_vtl_init_regs: bring private registers and APIC of the trust level in the

@@ -187,6 +187,48 @@ static void hv_print_entries(Monitor *mon, const HypervVtlEntries *entries)
     hv_print_count(mon, "VTL returns", entries->returns);
 }
 
+static void hv_print_cr_intercept(Monitor *mon, const uint64List *regs)
+{
+    static const char *const names[] = {
+        "Control", "Cr0Mask", "Cr4Mask", "Ia32MiscEnableMask",
+    };
+    unsigned i;
+
+    for (i = 0; regs && i < ARRAY_SIZE(names); i++, regs = regs->next) {
+        g_autofree char *name = g_strconcat("HvX64RegisterCrIntercept",
+                                            names[i], NULL);
+
+        monitor_printf(mon, "  %-46s 0x%016" PRIx64 "\n", name, regs->value);
+    }
+}
+
+static void hv_print_cpuid_results(Monitor *mon,
+                                   const HypervCpuidResultList *results)
+{
+    static const char *const names[] = { "EAX", "EBX", "ECX", "EDX" };
+
+    for (; results; results = results->next) {
+        const HypervCpuidResult *r = results->value;
+        const uint32List *val = r->values, *mask = r->masks;
+        unsigned i;
+
+        monitor_printf(mon, "  CPUID result: leaf 0x%x", r->leaf);
+        if (r->has_subleaf) {
+            monitor_printf(mon, " subleaf 0x%x", r->subleaf);
+        }
+        monitor_printf(mon, "%s:\n   ", r->always ? ", always" : "");
+        for (i = 0; i < ARRAY_SIZE(names); i++) {
+            if (mask->value) {
+                monitor_printf(mon, " %s 0x%x of 0x%x", names[i], val->value,
+                               mask->value);
+            }
+            val = val->next;
+            mask = mask->next;
+        }
+        monitor_printf(mon, "\n");
+    }
+}
+
 static void hv_print_vtl(Monitor *mon, const HypervVtl *vtl)
 {
     const uint64List *config;
@@ -208,6 +250,8 @@ static void hv_print_vtl(Monitor *mon, const HypervVtl *vtl)
 
         monitor_printf(mon, "  %-46s 0x%016" PRIx64 "\n", name, config->value);
     }
+    hv_print_cr_intercept(mon, vtl->cr_intercept);
+    hv_print_cpuid_results(mon, vtl->cpuid_results);
     if (vtl->entries) {
         hv_print_entries(mon, vtl->entries);
     }
@@ -233,6 +277,55 @@ static void hv_print_vp(Monitor *mon, const HypervVp *vp)
     hv_print_stats(mon, vp->stats);
 }
 
+static void hv_print_ports(Monitor *mon, const char *title,
+                           const HypervPortRangeList *ports)
+{
+    strList *words = NULL, **tail = &words;
+
+    for (; ports; ports = ports->next) {
+        const HypervPortRange *r = ports->value;
+
+        QAPI_LIST_APPEND(tail, r->first == r->last ?
+                               g_strdup_printf("0x%x", r->first) :
+                               g_strdup_printf("0x%x-0x%x", r->first, r->last));
+    }
+    if (words) {
+        hv_print_words(mon, title, words);
+    }
+    qapi_free_strList(words);
+}
+
+/* Titles of what there is none of are left out */
+static void hv_print_intercepts(Monitor *mon, const HypervIntercepts *in)
+{
+    strList *words = NULL, **tail = &words;
+    const uint32List *leaf;
+    const uint8List *vector;
+
+    hv_print_ports(mon, "  intercepted reads of I/O ports", in->io_reads);
+    hv_print_ports(mon, "  intercepted writes of I/O ports", in->io_writes);
+    if (in->unknown_msrs) {
+        hv_print_words(mon, "  intercepted accesses to unknown MSRs",
+                       in->unknown_msrs);
+    }
+    for (leaf = in->cpuid_leaves; leaf; leaf = leaf->next) {
+        QAPI_LIST_APPEND(tail, g_strdup_printf("0x%x", leaf->value));
+    }
+    if (words) {
+        hv_print_words(mon, "  intercepted leaves of CPUID", words);
+    }
+    qapi_free_strList(words);
+    words = NULL;
+    tail = &words;
+    for (vector = in->exceptions; vector; vector = vector->next) {
+        QAPI_LIST_APPEND(tail, g_strdup_printf("%u", vector->value));
+    }
+    if (words) {
+        hv_print_words(mon, "  intercepted exceptions", words);
+    }
+    qapi_free_strList(words);
+}
+
 static void hv_print_vsm(Monitor *mon, const HypervVsm *vsm)
 {
     const HypervPartitionVtlList *vtl;
@@ -256,6 +349,7 @@ static void hv_print_vsm(Monitor *mon, const HypervVsm *vsm)
         } else {
             monitor_printf(mon, "  protects no memory\n");
         }
+        hv_print_intercepts(mon, v->intercepts);
     }
 }
 

@@ -292,23 +292,6 @@ static HypervVpStats *hv_query_stats(HvVp *vp)
     return stats;
 }
 
-static HypervVtlRegisters *hv_query_registers(HvVtl *vtl)
-{
-    HypervVtlRegisters *regs = g_new0(HypervVtlRegisters, 1);
-    HvVtlRegs r;
-
-    hv_vtl_look(vtl->vp, hv_vtl_index(vtl), &r);
-    regs->rip = r.rip;
-    regs->rsp = r.rsp;
-    regs->rflags = r.rflags;
-    regs->cr0 = r.cr0;
-    regs->cr3 = r.cr3;
-    regs->cr4 = r.cr4;
-    regs->efer = r.efer;
-    regs->halted = r.halted;
-    return regs;
-}
-
 static HypervVtlEntries *hv_query_entries(HvVtl *vtl)
 {
     HypervVtlEntries *entries = g_new0(HypervVtlEntries, 1);
@@ -320,15 +303,38 @@ static HypervVtlEntries *hv_query_entries(HvVtl *vtl)
     return entries;
 }
 
+static HypervCpuidResultList *hv_query_cpuid_results(const HvCpuidResults *all)
+{
+    HypervCpuidResultList *list = NULL, **tail = &list;
+    unsigned i, j;
+
+    for (i = 0; i < all->nr; i++) {
+        const HvCpuidResult *r = &all->result[i];
+        HypervCpuidResult *info = g_new0(HypervCpuidResult, 1);
+        uint32List **values = &info->values, **masks = &info->masks;
+
+        info->leaf = r->eax;
+        info->has_subleaf = r->subleaf;
+        info->subleaf = r->ecx;
+        info->always = r->always;
+        for (j = 0; j < ARRAY_SIZE(r->val); j++) {
+            QAPI_LIST_APPEND(values, r->val[j]);
+            QAPI_LIST_APPEND(masks, r->mask[j]);
+        }
+        QAPI_LIST_APPEND(tail, info);
+    }
+    return list;
+}
+
 static HypervVtl *hv_query_vtl(HvVtl *vtl)
 {
     HypervVtl *info = g_new0(HypervVtl, 1);
-    uint64List **tail = &info->secure_config;
+    uint64List **tail = &info->secure_config, **regs = &info->cr_intercept;
     unsigned i;
 
     info->index = hv_vtl_index(vtl);
     if (vtl->vp->partition->ops->caps & HV_PORT_REGISTERS) {
-        info->registers = hv_query_registers(vtl);
+        info->registers = hv_vtl_look(vtl->vp, info->index);
     }
     info->msrs = hv_query_msrs(vtl, hv_msr_of_vp);
     info->sints = hv_query_sints(vtl);
@@ -340,6 +346,12 @@ static HypervVtl *hv_query_vtl(HvVtl *vtl)
         for (i = 0; i < info->index; i++) {
             QAPI_LIST_APPEND(tail, vtl->secure_config[i]);
         }
+        info->has_cr_intercept = true;
+        for (i = 0; i < HV_CR_INTERCEPT_REGS; i++) {
+            QAPI_LIST_APPEND(regs, vtl->cr_intercept[i]);
+        }
+        info->has_cpuid_results = true;
+        info->cpuid_results = hv_query_cpuid_results(&vtl->cpuid_results);
         info->entries = hv_query_entries(vtl);
     }
     return info;
@@ -362,6 +374,7 @@ static HypervVp *hv_query_vp(HvVp *vp)
     return info;
 }
 
+/* HV_MAP_GPA_*, or the same of HV_INTERCEPT_MASK_* */
 static strList *hv_query_mask(uint8_t mask)
 {
     static const char *const names[] = {
@@ -372,13 +385,57 @@ static strList *hv_query_mask(uint8_t mask)
 
     QEMU_BUILD_BUG_ON(HV_MAP_GPA_READABLE != 1 || HV_MAP_GPA_WRITABLE != 2 ||
                       HV_MAP_GPA_KERNEL_EXECUTABLE != 4 ||
-                      HV_MAP_GPA_USER_EXECUTABLE != 8);
+                      HV_MAP_GPA_USER_EXECUTABLE != 8 ||
+                      HV_INTERCEPT_MASK_READ != 1 ||
+                      HV_INTERCEPT_MASK_WRITE != 2);
     for (i = 0; i < ARRAY_SIZE(names); i++) {
         if (mask & (1u << i)) {
             QAPI_LIST_APPEND(tail, g_strdup(names[i]));
         }
     }
     return list;
+}
+
+static HypervPortRangeList *hv_query_ports(const uint8_t *map)
+{
+    HypervPortRangeList *list = NULL, **tail = &list;
+    HypervPortRange *range = NULL;
+    unsigned i;
+
+    for (i = 0; i < HV_IO_PORTS; i++) {
+        if (!(map[i / 8] & (1u << (i % 8)))) {
+            range = NULL;
+            continue;
+        }
+        if (!range) {
+            range = g_new0(HypervPortRange, 1);
+            range->first = i;
+            QAPI_LIST_APPEND(tail, range);
+        }
+        range->last = i;
+    }
+    return list;
+}
+
+static HypervIntercepts *hv_query_intercepts(const HvInstalled *in)
+{
+    HypervIntercepts *info = g_new0(HypervIntercepts, 1);
+    uint32List **leaves = &info->cpuid_leaves;
+    uint8List **exceptions = &info->exceptions;
+    unsigned i;
+
+    info->io_reads = hv_query_ports(in->io[0]);
+    info->io_writes = hv_query_ports(in->io[1]);
+    info->unknown_msrs = hv_query_mask(in->msr);
+    for (i = 0; i < in->nr_cpuid; i++) {
+        QAPI_LIST_APPEND(leaves, in->cpuid[i]);
+    }
+    for (i = 0; i < 32; i++) {
+        if (in->exceptions & (1u << i)) {
+            QAPI_LIST_APPEND(exceptions, i);
+        }
+    }
+    return info;
 }
 
 /* @vp: any, because what is shown is the same on all of them */
@@ -396,7 +453,8 @@ static HypervPartitionVtl *hv_query_partition_vtl(HvVp *vp, unsigned vtl)
     info->zero_memory_on_reset = info->config & HV_VSM_ZERO_MEMORY_ON_RESET;
     info->protections = pr->enabled;
     info->default_access = hv_query_mask(pr->default_mask);
-    info->protected_pages = hv_protection_count(pr);
+    info->protected_pages = pr->count;
+    info->intercepts = hv_query_intercepts(&p->vtl[vtl].installed);
     return info;
 }
 

@@ -191,6 +191,18 @@ static uint16_t hv_vsm_set_partition_config(HvPartition *p, unsigned index,
     return HV_STATUS_SUCCESS;
 }
 
+static bool hv_vsm_lower_runs_guest(HvVp *vp)
+{
+    unsigned i;
+
+    for (i = 0; i < vp->regs_vtl; i++) {
+        if (hv_vtl_enabled(vp, i) && hv_vtl_runs_guest(vp, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val)
 {
     HvVtl *vtl = &vp->vtl[vp->regs_vtl];
@@ -208,6 +220,11 @@ uint16_t hv_vsm_reg_set(HvVp *vp, uint32_t name, uint64_t val)
         return hv_vsm_set_partition_config(vp->partition, vp->regs_vtl, val);
     default:
         if (hv_vsm_cr_intercept(vtl, name)) {
+            if (name == HV_X64_REGISTER_CR_INTERCEPT_CONTROL && val &&
+                hv_vsm_lower_runs_guest(vp)) {
+                /* Its #VMEXIT loads registers, and cannot be intercepted */
+                return HV_STATUS_INVALID_VP_STATE;
+            }
             *hv_vsm_cr_intercept(vtl, name) = val;
             hv_intercepts_changed(vp);
             return HV_STATUS_SUCCESS;

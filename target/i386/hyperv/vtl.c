@@ -489,8 +489,9 @@ void hv_vtl_with_regs(HvVp *vp, unsigned vtl,
     }
 }
 
-void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs)
+HypervVtlRegisters *hv_vtl_look(HvVp *vp, unsigned vtl)
 {
+    HypervVtlRegisters *regs = g_new0(HypervVtlRegisters, 1);
     const HvVtlContext *c = vp->context[vtl];
     HvVtlContext now;
 
@@ -498,7 +499,7 @@ void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs)
         hv_context_save(vp, &now);
         c = &now;
     }
-    *regs = (HvVtlRegs) {
+    *regs = (HypervVtlRegisters) {
         .rip = c->eip,
         .rsp = c->rsp,
         .rflags = c->rflags,
@@ -508,6 +509,7 @@ void hv_vtl_look(HvVp *vp, unsigned vtl, HvVtlRegs *regs)
         .efer = c->efer,
         .halted = c->halted,
     };
+    return regs;
 }
 
 void hv_vtl_init_regs(HvVp *vp)
@@ -710,6 +712,14 @@ static const VMStateDescription vmstate_hv_vtls = {
         VMSTATE_END_OF_LIST()
     }
 };
+
+bool hv_vtl_runs_guest(HvVp *vp, unsigned vtl)
+{
+    uint32_t hflags = vtl == vp->regs_vtl ? hv_env(vp)->hflags :
+                                            vp->context[vtl]->hflags;
+
+    return hflags & HF_GUEST_MASK;
+}
 
 /* The APIC of @cpu for a trust level above 0, in the same object tree */
 static DeviceState *hv_vtl_apic_new(X86CPU *cpu, unsigned vtl, Error **errp)

@@ -427,6 +427,13 @@ void event_flag_clear(int sint, int flag);
 bool testdev_present(void);
 void testdev(int op, uint32_t vp, int sint, int conn);
 
+/* nested.c: a guest of our own, which ends by HLT */
+#define EXIT_HLT 0x78
+bool svm_on(void);                      /* false if there is no SVM */
+void svm_off(void);
+void l2_init(void);
+uint64_t l2_run(uint64_t rip);          /* its exit code */
+
 /* vsm.c: a small secure kernel in VTL 1 */
 extern void (*SHARED secure_intercept)(void);   /* called there, or NULL */
 void secure_on(int n);                  /* on the first n CPUs */

@@ -94,6 +94,8 @@
 #define HC_POST_DEBUG               0x0069
 #define HC_RETRIEVE_DEBUG           0x006a
 #define HC_RESET_DEBUG              0x006b
+#define HC_REGISTER_RESULT          0x0091
+#define HC_UNREGISTER_RESULT        0x0092
 #define HC_START_VP                 0x0099
 #define HC_VP_INDEX_FROM_APIC_ID    0x009a
 #define HC_FLUSH_GPA_SPACE          0x00af
