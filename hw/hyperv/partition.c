@@ -275,6 +275,8 @@ static void hv_partition_reset_hold(Object *obj, ResetType type)
     p->cpuid_loaded = false;
     p->kernel_cpuid_loaded = false;
     p->enabled_vtls = 1;
+    p->extint_vector = HV_INTERRUPT_VECTOR_NONE;
+    p->extint_acknowledged = false;
     memset(p->crash_param, 0, sizeof(p->crash_param));
     p->crash_ctl = 0;
     g_clear_pointer(&p->crash_message, g_free);
@@ -414,7 +416,9 @@ static bool hv_partition_vmstate_needed(void *opaque)
            p->clock.offset || p->tsc_invariant_control || p->crash_ctl ||
            p->syndbg_control || p->syndbg_status || p->syndbg_send_page ||
            p->syndbg_recv_page || p->syndbg_pending_page ||
-           p->syndbg_options || hv_partition_protection_needed(p);
+           p->syndbg_options || hv_partition_protection_needed(p) ||
+           p->extint_vector != HV_INTERRUPT_VECTOR_NONE ||
+           p->extint_acknowledged;
 }
 
 static bool hv_partition_clock_needed(void *opaque)
@@ -612,6 +616,35 @@ static const VMStateDescription vmstate_hv_partition_protection = {
     }
 };
 
+static bool hv_extint_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+
+    return p->extint_vector != HV_INTERRUPT_VECTOR_NONE ||
+           p->extint_acknowledged;
+}
+
+static bool hv_extint_valid(void *opaque, int version_id)
+{
+    HvPartition *p = opaque;
+
+    return p->extint_vector < HV_VECTORS ||
+           p->extint_vector == HV_INTERRUPT_VECTOR_NONE;
+}
+
+static const VMStateDescription vmstate_hv_partition_extint = {
+    .name = "hv-partition/extint",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_extint_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(extint_vector, HvPartition),
+        VMSTATE_VALIDATE("vector", hv_extint_valid),
+        VMSTATE_BOOL(extint_acknowledged, HvPartition),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription vmstate_hv_partition = {
     .name = "hv-partition",
     .version_id = 1,
@@ -633,6 +666,7 @@ static const VMStateDescription vmstate_hv_partition = {
         &vmstate_hv_partition_tsc_page,
         &vmstate_hv_partition_vtls,
         &vmstate_hv_partition_protection,
+        &vmstate_hv_partition_extint,
         NULL
     }
 };
@@ -676,6 +710,7 @@ HvPartition *hv_partition_create(const HvPortOps *ops, unsigned nr_vtls,
     p->ops = ops;
     p->nr_vtls = nr_vtls;
     p->enabled_vtls = 1;
+    p->extint_vector = HV_INTERRUPT_VECTOR_NONE;
     p->nr_vps = ms->smp.max_cpus;
     p->vps = g_new0(HvVp *, p->nr_vps);
     object_property_add_child(OBJECT(ms), "hv-partition", OBJECT(p));

@@ -166,6 +166,7 @@ void hv_vtl_clear(HvVtl *vtl)
     hv_overlay_clear(&vtl->vp_assist_page);
     vtl->eoi_assist_armed = false;
     vtl->vina = 0;
+    memset(vtl->level, 0, sizeof(vtl->level));
     memset(vtl->secure_config, 0, sizeof(vtl->secure_config));
     memset(vtl->cr_intercept, 0, sizeof(vtl->cr_intercept));
     vtl->cpuid_results.nr = 0;
@@ -406,6 +407,24 @@ static const VMStateDescription vmstate_hv_vtl_cr_intercept = {
     }
 };
 
+static bool hv_level_needed(void *opaque)
+{
+    HvVtl *vtl = opaque;
+
+    return !buffer_is_zero(vtl->level, sizeof(vtl->level));
+}
+
+static const VMStateDescription vmstate_hv_vtl_level = {
+    .name = "hv-vtl/level",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_level_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32_ARRAY(level, HvVtl, HV_VECTORS / 32),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static bool hv_vtl_cpuid_results_needed(void *opaque)
 {
     HvVtl *vtl = opaque;
@@ -451,6 +470,7 @@ const VMStateDescription vmstate_hv_vtl = {
         &vmstate_hv_vtl_intercept,
         &vmstate_hv_vtl_cr_intercept,
         &vmstate_hv_vtl_cpuid_results,
+        &vmstate_hv_vtl_level,
         NULL
     }
 };
@@ -492,6 +512,25 @@ static const VMStateDescription vmstate_hv_vp_assist_page = {
     }
 };
 
+/* The same of VTL 0 */
+static bool hv_vp_level_needed(void *opaque)
+{
+    HvVp *vp = opaque;
+
+    return hv_level_needed(&vp->vtl[0]);
+}
+
+static const VMStateDescription vmstate_hv_vp_level = {
+    .name = "hv-vp/level",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = hv_vp_level_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32_ARRAY(vtl[0].level, HvVp, HV_VECTORS / 32),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 /* Read by a kernel's Hyper-V, too: target/i386/hyperv/migration-kernel.c */
 static const VMStateDescription vmstate_hv_vp = {
     .name = "hv-vp",
@@ -512,6 +551,7 @@ static const VMStateDescription vmstate_hv_vp = {
     .subsections = (const VMStateDescription * const []) {
         &vmstate_hv_vp_pending_event,
         &vmstate_hv_vp_assist_page,
+        &vmstate_hv_vp_level,
         NULL
     }
 };

@@ -175,6 +175,7 @@
 #define HVCALL_GET_REGISTERS        0x0050
 #define HVCALL_SET_REGISTERS        0x0051
 #define HVCALL_TRANSLATE            0x0052
+#define HVCALL_CLEAR_INTERRUPT      0x0056
 #define HVCALL_POST_MESSAGE         0x005C
 #define HVCALL_SIGNAL_EVENT         0x005D
 #define HVCALL_POST_DEBUG           0x0069
@@ -206,7 +207,9 @@
 #define HV_INVALID_PORT_ID          0x11
 #define HV_INVALID_CONNECTION_ID    0x12
 #define HV_INSUFFICIENT_BUFFERS     0x13
+#define HV_NOT_ACKNOWLEDGED         0x14
 #define HV_INVALID_VP_STATE         0x15
+#define HV_ACKNOWLEDGED             0x16
 #define HV_INVALID_SYNIC_STATE      0x18
 #define HV_NO_DATA                  0x1B
 #define HV_INACTIVE                 0x1C

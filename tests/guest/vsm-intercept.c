@@ -873,6 +873,7 @@ static void another_partition(void *v)
     static const uint16_t calls[] = {
         HVCALL_INSTALL_INTERCEPT, HVCALL_REGISTER_RESULT,
         HVCALL_UNREGISTER_RESULT, HVCALL_ASSERT_INTERRUPT,
+        HVCALL_CLEAR_INTERRUPT,
     };
     uint64_t *in = page_alloc();
 
@@ -1202,7 +1203,7 @@ TEST(vsm_assert, "VM-061", .need = NEED)
     CHECK_EQ(assert_interrupt((struct assertion) { 4, 0, 0, 1 }),
              HV_INVALID_PARAMETER, "NMI of VTL 1");
     for (int type = 2; type < 12; type++) {
-        if (type != 4) {
+        if (type != 4 && type != 7) {
             CHECK_EQ(assert_interrupt((struct assertion) { type, 0, VECTOR }),
                      HV_INVALID_PARAMETER, "type %d", type);
         }
@@ -1238,6 +1239,148 @@ static void pin_here(void *v)
     in[1] = 0x100000;           /* the first of two is good */
     in[2] = p->range;
     p->status = hv_call(p->call | HV_REPS(2), in, NULL);
+}
+
+#define LEVEL       (1ull << 32)
+#define NONE        0xFFFFFFFFu
+#define NMI         4
+#define INIT        5
+#define EXTINT      7
+
+static void expect(struct assertion a, uint64_t status, const char *what)
+{
+    CHECK_EQ(assert_interrupt(a), status, "%s", what);
+}
+
+TEST(vsm_assert_level, "VM-059,VM-060,VM-063", .need = NEED)
+{
+    struct cpu *me = this_cpu();
+    uint32_t id = me->apic_id, before;
+
+    begin();
+    irq_set(VECTOR, NULL);
+    irq_disable();
+    before = me->irqs[VECTOR];
+    expect((struct assertion) { LEVEL, id, VECTOR }, HV_SUCCESS, "level");
+    CHECK(apic_bit(APIC_IRR, VECTOR), "IRR, level");
+    expect((struct assertion) { 0, id, NONE }, HV_SUCCESS, "edge's end");
+    CHECK(apic_bit(APIC_IRR, VECTOR), "IRR after the end of an edge");
+    expect((struct assertion) { LEVEL, id, NONE }, HV_SUCCESS, "level's end");
+    CHECK(!apic_bit(APIC_IRR, VECTOR), "IRR after the end of a level");
+    irq_enable();
+    irq_disable();
+    CHECK_EQ(me->irqs[VECTOR], before, "interrupts");
+
+    expect((struct assertion) { 0, id, VECTOR }, HV_SUCCESS, "edge");
+    expect((struct assertion) { LEVEL, id, NONE }, HV_SUCCESS, "level's end");
+    CHECK(apic_bit(APIC_IRR, VECTOR), "IRR, edge");
+    expect((struct assertion) { LEVEL, id, VECTOR_INT }, HV_SUCCESS, "level");
+    expect((struct assertion) { 0, id, VECTOR_INT }, HV_SUCCESS, "edge as well");
+    expect((struct assertion) { LEVEL, id, NONE }, HV_SUCCESS, "level's end");
+    CHECK(apic_bit(APIC_IRR, VECTOR_INT), "IRR, edge as well");
+    irq_set(VECTOR_INT, NULL);
+    irq_enable();
+    CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 1), "edge");
+
+    expect((struct assertion) { LEVEL, id, VECTOR }, HV_SUCCESS, "level");
+    CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 2), "level");
+    expect((struct assertion) { LEVEL, id, NONE }, HV_SUCCESS, "too late");
+    CHECK_EQ(me->irqs[VECTOR], before + 2, "interrupts");
+
+    for (int type = NMI; type <= INIT; type++) {
+        for (uint32_t vector = 1; vector < 256; vector++) {
+            expect((struct assertion) { type, id, vector },
+                   HV_INVALID_PARAMETER, "NMI or INIT with a vector");
+        }
+        expect((struct assertion) { type, id, NONE }, HV_INVALID_PARAMETER,
+               "NMI or INIT to end");
+    }
+    expect((struct assertion) { 0, id, 256 }, HV_INVALID_PARAMETER, "256");
+    expect((struct assertion) { 0, id, NONE - 1 }, HV_INVALID_PARAMETER,
+           "nearly none");
+    /* Where VTL 1 is, INIT is dropped */
+    expect((struct assertion) { INIT, id, 0 }, HV_SUCCESS, "INIT");
+}
+
+static void clear_here(void *status)
+{
+    uint64_t *in = page_alloc();
+
+    in[0] = HV_PARTITION_SELF;
+    *(uint64_t *)status = hv_call(HVCALL_CLEAR_INTERRUPT, in, NULL);
+}
+
+static uint64_t clear_interrupt(void)
+{
+    uint64_t status;
+
+    in_vtl1(clear_here, &status);
+    return status;
+}
+
+#define SVR_ENABLE  0x100
+
+TEST(vsm_assert_external, "VM-057,VM-058,VM-062", .need = NEED)
+{
+    struct cpu *me = this_cpu();
+    uint32_t svr = apic_read(APIC_SVR), before, other;
+    uint64_t status;
+
+    begin();
+    irq_set(VECTOR, irq_no_eoi);
+    irq_set(VECTOR_INT, irq_no_eoi);
+    irq_disable();
+    before = me->irqs[VECTOR];
+    other = me->irqs[VECTOR_INT];
+    clear_here(&status);
+    CHECK_EQ(status, HV_ACCESS_DENIED, "clear, from VTL 0");
+    CHECK_EQ(clear_interrupt(), HV_NOT_ACKNOWLEDGED, "nothing to clear");
+    expect((struct assertion) { EXTINT, 1, VECTOR }, HV_INVALID_PARAMETER,
+           "destination");
+    expect((struct assertion) { EXTINT, 0, VECTOR, 1 }, HV_INVALID_PARAMETER,
+           "VTL 1");
+    expect((struct assertion) { EXTINT | LEVEL, 0, VECTOR },
+           HV_INVALID_PARAMETER, "level");
+    expect((struct assertion) { EXTINT, 0, 256 }, HV_INVALID_PARAMETER, "256");
+
+    /* Taken back, in time */
+    expect((struct assertion) { EXTINT, 0, VECTOR }, HV_SUCCESS, "assertion");
+    CHECK_EQ(clear_interrupt(), HV_NOT_ACKNOWLEDGED, "not acknowledged");
+    expect((struct assertion) { EXTINT, 0, NONE }, HV_SUCCESS, "end");
+    irq_enable();
+    irq_disable();
+    CHECK_EQ(me->irqs[VECTOR], before, "interrupts");
+
+    /* Replaced; neither priority nor a disabled APIC matters */
+    expect((struct assertion) { EXTINT, 0, VECTOR }, HV_SUCCESS, "assertion");
+    expect((struct assertion) { EXTINT, 0, VECTOR_INT }, HV_SUCCESS, "another");
+    write_cr8(15);
+    apic_write(APIC_SVR, svr & ~SVR_ENABLE);
+    irq_enable();
+    CHECK(WAIT_FOR(me->irqs[VECTOR_INT] == other + 1), "the second one");
+    irq_disable();
+    apic_write(APIC_SVR, svr);
+    write_cr8(0);
+    CHECK_EQ(me->irqs[VECTOR], before, "the first one");
+
+    /* No other before it is cleared */
+    expect((struct assertion) { EXTINT, 0, VECTOR }, HV_ACKNOWLEDGED,
+           "acknowledged");
+    expect((struct assertion) { EXTINT, 0, NONE }, HV_ACKNOWLEDGED,
+           "acknowledged");
+    irq_enable();
+    irq_disable();
+    CHECK_EQ(me->irqs[VECTOR], before, "interrupts");
+    CHECK_EQ(clear_interrupt(), HV_SUCCESS, "clear");
+    CHECK_EQ(clear_interrupt(), HV_NOT_ACKNOWLEDGED, "clear twice");
+    /* With one of the APIC's behind it */
+    irq_set(VECTOR, NULL);
+    apic_self_ipi(VECTOR);
+    expect((struct assertion) { EXTINT, 0, VECTOR_INT }, HV_SUCCESS, "again");
+    irq_enable();
+    CHECK(WAIT_FOR(me->irqs[VECTOR_INT] == other + 2), "again");
+    CHECK(WAIT_FOR(me->irqs[VECTOR] == before + 1), "the APIC's");
+    CHECK_EQ(clear_interrupt(), HV_SUCCESS, "clear");
 }
 
 TEST(vsm_pin, "HC-032,HC-044", .need = NEED)

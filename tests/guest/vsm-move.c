@@ -10,6 +10,10 @@
 
 #define PORT        0x9A
 #define VECTOR      0x76
+#define VECTOR_LEVEL    0x77
+#define VECTOR_EXTINT   0x78
+#define LEVEL       (1ull << 32)    /* HV_INTERRUPT_CONTROL */
+#define EXTINT      7
 #define JUNK        0x77            /* the type of what fills the slot */
 #define CR0_AM      (1ull << 18)
 
@@ -108,6 +112,30 @@ static void ask_for_all(void *unused)
     vtl_set_reg(1, HV_REG_VSM_CONFIG, 1 | 15 << 1);
 }
 
+/* An interrupt by level, and an external one */
+static void assert_interrupt(uint64_t control, uint64_t vector)
+{
+    uint64_t *in = page_alloc();
+
+    in[0] = HV_PARTITION_SELF;
+    in[1] = control;
+    in[2] = control == EXTINT ? 0 : this_cpu()->apic_id;
+    in[3] = vector;
+    CHECK_EQ(hv_call(HVCALL_ASSERT_INTERRUPT, in, NULL), HV_SUCCESS,
+             "interrupt 0x%lx, 0x%lx", control, vector);
+}
+
+static void assert_both(void *unused)
+{
+    assert_interrupt(LEVEL, VECTOR_LEVEL);
+    assert_interrupt(EXTINT, VECTOR_EXTINT);
+}
+
+static void end_level(void *unused)
+{
+    assert_interrupt(LEVEL, 0xFFFFFFFF);
+}
+
 static void hide_gates(void *unused)
 {
     protect_target(0);
@@ -133,7 +161,7 @@ static void check_all(const char *when)
     CHECK_EQ(told, before + 2, "port %s", when);
 }
 
-TEST(vsm_move, "VS-049,VM-045,VM-052", .need = { F_HYPERCALL, F_VSM },
+TEST(vsm_move, "VS-049,VM-045,VM-052,VM-057,VM-063", .need = { F_HYPERCALL, F_VSM },
      .explicit = true)
 {
     struct table_ptr old, new;
@@ -143,9 +171,18 @@ TEST(vsm_move, "VS-049,VM-045,VM-052", .need = { F_HYPERCALL, F_VSM },
     in_vtl1(secure_synic_on, NULL);
     in_vtl1(ask_for_all, NULL);
 
+    irq_disable();
+    irq_set(VECTOR_EXTINT, irq_no_eoi);
+    in_vtl1(assert_both, NULL);
     secure_intercept = message_waits;
     outb(PORT, 0);
     CHECK_EQ(told, 1, "intercepts");
+    CHECK(apic_bit(APIC_IRR, VECTOR_LEVEL), "the interrupt by level waits");
+    in_vtl1(end_level, NULL);
+    CHECK(!apic_bit(APIC_IRR, VECTOR_LEVEL), "and is taken back");
+    irq_enable();
+    CHECK(WAIT_FOR(this_cpu()->irqs[VECTOR_EXTINT] == 1), "the external one");
+    irq_disable();
     secure_intercept = skip_at_once;
     check_all("after the first move");
 

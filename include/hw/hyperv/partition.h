@@ -264,6 +264,9 @@ struct HvVtl {
     uint64_t entries[4];
     uint64_t returns;
 
+    /* Asserted by level, by HvCallAssertVirtualInterrupt, and waiting still */
+    uint32_t level[HV_VECTORS / 32];
+
     /* HvRegisterVsmVina, and HvRegisterVsmVpSecureConfigVtlX by X */
     uint64_t vina;
     uint64_t secure_config[HV_NUM_VTLS];
@@ -422,6 +425,9 @@ typedef struct HvPartitionVtl {
  * @protection_epoch: how often all protections have changed together
  * @enabled_vtls: bitmap of those that HvCallEnablePartitionVtl has enabled;
  *                changed with the big QEMU lock held
+ * @extint_vector: external interrupt that VP 0 is to take, or
+ *                 HV_INTERRUPT_VECTOR_NONE.  With the big QEMU lock held.
+ * @extint_acknowledged: it has taken one, and nobody has cleared that
  * @debug_vtl: the one that a debugger sees, or -1 for the one that runs
  * @debug_vtl_switch: the VM is to stop when a VP switches to another one
  * @tsc_offset: with HV_PORT_TSC, the guest's TSC less hv_reftime_tsc(), if it
@@ -436,6 +442,8 @@ struct HvPartition {
     unsigned nr_vtls;
     uint16_t enabled_vtls;
     uint16_t mbec_vtls;
+    uint32_t extint_vector;
+    bool extint_acknowledged;
     int debug_vtl;
     bool debug_vtl_switch;
 

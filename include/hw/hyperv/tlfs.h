@@ -28,7 +28,9 @@
 #define HV_STATUS_OPERATION_DENIED              8
 #define HV_STATUS_INVALID_PARTITION_ID          13
 #define HV_STATUS_INVALID_VP_INDEX              14
+#define HV_STATUS_NOT_ACKNOWLEDGED              20
 #define HV_STATUS_INVALID_VP_STATE              21
+#define HV_STATUS_ACKNOWLEDGED                  22
 #define HV_STATUS_INVALID_SYNIC_STATE           24
 #define HV_STATUS_FEATURE_UNAVAILABLE           30
 #define HV_STATUS_INVALID_REGISTER_VALUE        80
@@ -79,6 +81,7 @@
 #define HVCALL_GET_VP_REGISTERS                 0x0050
 #define HVCALL_SET_VP_REGISTERS                 0x0051
 #define HVCALL_TRANSLATE_VIRTUAL_ADDRESS        0x0052
+#define HVCALL_CLEAR_VIRTUAL_INTERRUPT          0x0056
 #define HVCALL_POST_MESSAGE                     0x005c
 #define HVCALL_SIGNAL_EVENT                     0x005d
 #define HVCALL_POST_DEBUG_DATA                  0x0069
@@ -264,8 +267,11 @@ struct hv_x64_register_intercept {
 #define HV_INTERRUPT_TYPE_FIXED                 0
 #define HV_INTERRUPT_TYPE_LOWEST_PRIORITY       1
 #define HV_INTERRUPT_TYPE_NMI                   4
+#define HV_INTERRUPT_TYPE_INIT                  5
+#define HV_INTERRUPT_TYPE_EXTINT                7
 #define HV_INTERRUPT_LEVEL_TRIGGERED            (1ull << 32)
 #define HV_INTERRUPT_LOGICAL_DESTINATION        (1ull << 33)
+#define HV_INTERRUPT_VECTOR_NONE                0xffffffffu
 
 /* HV_GPA_PAGE_RANGE */
 #define HV_GPA_RANGE_COUNT_MASK                 0x7ff

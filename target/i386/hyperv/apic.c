@@ -106,6 +106,8 @@ void hv_apic_ack(APICCommonState *s, int vector)
         return;
     }
     vtl = hv_apic_vtl(s);
+    /* In service, it cannot be taken back any more */
+    hv_apic_clear(vtl->level, vector);
     if (test_bit(vector, vtl->synic.auto_eoi)) {
         hv_apic_clear(s->isr, vector);
         vtl->vp->stats.auto_eois++;
@@ -255,6 +257,54 @@ bool hv_apic_interrupt(APICCommonState *s, int mask)
     /* An interrupt of the PIC waits there */
     qatomic_set(&vp->irq_raised, true);
     return hv_apic_active_vtl(vp);
+}
+
+void hv_apic_deassert(APICCommonState *s)
+{
+    HvVtl *vtl;
+    unsigned i;
+
+    if (!s->cpu->hv_vp) {
+        return;
+    }
+    vtl = hv_apic_vtl(s);
+    for (i = 0; i < ARRAY_SIZE(vtl->level); i++) {
+        /* One that was asserted by an edge, too, stays */
+        s->irr[i] &= ~(vtl->level[i] & s->tmr[i]);
+        vtl->level[i] = 0;
+    }
+}
+
+bool hv_extint_waits(X86CPU *cpu)
+{
+    return unlikely(cpu->hv_vp) && !cpu->hv_vp->active_vtl &&
+           hv_extint_pending(cpu->hv_vp);
+}
+
+bool hv_extint_take(X86CPU *cpu, int *vector)
+{
+    HvPartition *p;
+
+    if (!hv_extint_waits(cpu)) {
+        return false;
+    }
+    p = cpu->hv_vp->partition;
+    *vector = p->extint_vector;
+    p->extint_vector = HV_INTERRUPT_VECTOR_NONE;
+    p->extint_acknowledged = true;
+    /* Something else may wait behind it */
+    apic_poll_irq(cpu->apic_state);
+    return true;
+}
+
+void hv_extint_changed(HvVp *vp)
+{
+    qatomic_set(&vp->irq_raised, true);
+    if (hv_apic_active_vtl(vp)) {
+        cpu_interrupt(vp->cs, CPU_INTERRUPT_POLL);
+    } else {
+        apic_poll_irq(hv_vtl_apic(vp, 0));
+    }
 }
 
 /* Where an SMI saves the CPU's state, from here on */

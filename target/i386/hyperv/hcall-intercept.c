@@ -1,6 +1,6 @@
 /*
  * Hyper-V hypercalls by which a trust level has itself told of what lower ones
- * do, and answers (TLFS 15.13): intercepts, their results, interrupts
+ * do (TLFS 15.13): intercepts and their results
  *
  * The TLFS has them for the parent of a partition.  Here a higher trust level
  * calls them, for its own partition.
@@ -12,19 +12,8 @@
 #include "qemu/bswap.h"
 #include "qemu/cutils.h"
 #include "cpu.h"
-#include "hw/i386/apic_internal.h"
 #include "internal.h"
 #include "trace.h"
-
-/* The caller is a trust level that has another one below */
-static uint16_t hv_check_higher(HvHypercall *hc)
-{
-    if (!hc->vp->active_vtl) {
-        return HV_STATUS_ACCESS_DENIED;
-    }
-    return hv_is_own_partition(ldq_le_p(hc->in)) ?
-           HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_ID;
-}
 
 /* To be called while no VP looks at what has changed */
 static void hv_all_intercepts_changed(HvPartition *p)
@@ -277,53 +266,6 @@ uint16_t hv_hc_register_intercept_result(HvHypercall *hc)
     }
     return ldl_le_p(hc->in + 12) == HV_INTERCEPT_TYPE_X64_CPUID ?
            hv_hc_alone(hc, hv_register_result) : HV_STATUS_INVALID_PARAMETER;
-}
-
-/*
- * As a message on the APICs' bus.  Those of VTLs above 0 take fixed interrupts
- * only, and nobody a vector with an NMI.
- */
-uint16_t hv_hc_assert_virtual_interrupt(HvHypercall *hc)
-{
-    uint64_t control = ldq_le_p(hc->in + 8);
-    uint64_t dest = ldq_le_p(hc->in + 16);
-    uint32_t vector = ldl_le_p(hc->in + 24);
-    uint8_t vtl = hc->in[28];
-    uint32_t type = control & HV_INTERRUPT_TYPE_MASK;
-    uint16_t status = hv_check_higher(hc);
-
-    if (status != HV_STATUS_SUCCESS) {
-        return status;
-    }
-    if (vtl >= hc->vp->partition->nr_vtls || hc->in[29] || hc->in[30] ||
-        hc->in[31] || dest > UINT32_MAX ||
-        (control & ~(HV_INTERRUPT_TYPE_MASK | HV_INTERRUPT_LEVEL_TRIGGERED |
-                     HV_INTERRUPT_LOGICAL_DESTINATION))) {
-        return HV_STATUS_INVALID_PARAMETER;
-    }
-    if (vtl > hc->vp->active_vtl) {
-        return HV_STATUS_ACCESS_DENIED;
-    }
-    switch (type) {
-    case HV_INTERRUPT_TYPE_FIXED:
-    case HV_INTERRUPT_TYPE_LOWEST_PRIORITY:
-        if (vector < HV_VECTOR_MIN || vector >= HV_VECTORS) {
-            return HV_STATUS_INVALID_PARAMETER;
-        }
-        break;
-    case HV_INTERRUPT_TYPE_NMI:
-        if (vtl || vector) {
-            return HV_STATUS_INVALID_PARAMETER;
-        }
-        break;
-    default:
-        return HV_STATUS_INVALID_PARAMETER;
-    }
-    trace_hv_assert_virtual_interrupt(vtl, type, dest, vector);
-    apic_deliver_vtl_irq(vtl, dest,
-                         !!(control & HV_INTERRUPT_LOGICAL_DESTINATION), type,
-                         vector, !!(control & HV_INTERRUPT_LEVEL_TRIGGERED));
-    return HV_STATUS_SUCCESS;
 }
 
 /* HV_GPA_PAGE_RANGE: the first page that it is not of, or 0 if it is invalid */

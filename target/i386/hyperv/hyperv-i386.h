@@ -164,6 +164,21 @@ bool hv_apic_interrupt(struct APICCommonState *s, int mask);
 DeviceState *hv_apic_vtl0(X86CPU *cpu);
 
 /**
+ * hv_apic_deassert: take back what HvCallAssertVirtualInterrupt has asserted by
+ * level in @s and is not in service yet.  Context: big QEMU lock held.
+ */
+void hv_apic_deassert(struct APICCommonState *s);
+
+/**
+ * hv_extint_waits: has @cpu an external interrupt of the hypervisor's to take?
+ * hv_extint_take: acknowledge it
+ *
+ * Only VTL 0 has.  Context: thread of @cpu, with the big QEMU lock.
+ */
+bool hv_extint_waits(X86CPU *cpu);
+bool hv_extint_take(X86CPU *cpu, int *vector);
+
+/**
  * hv_blocked_interrupts: CPU_INTERRUPT_* that wait until VTL 0 runs again, or
  * until it may write where they save state
  */

@@ -7,6 +7,7 @@
 #ifndef TARGET_I386_HYPERV_INTERNAL_H
 #define TARGET_I386_HYPERV_INTERNAL_H
 
+#include "qemu/bswap.h"
 #include "hw/hyperv/partition.h"
 #include "hyperv-i386.h"
 #include "qapi/qapi-types-hyperv-target.h"
@@ -420,6 +421,22 @@ bool hv_apic_any(const uint32_t *reg);
  */
 void hv_apic_settle(X86CPU *cpu);
 
+/**
+ * hv_extint_pending: is an external interrupt asserted that @vp has not
+ * acknowledged?  It is VTL 0's.  Context: big QEMU lock held.
+ */
+static inline bool hv_extint_pending(const HvVp *vp)
+{
+    return !vp->index &&
+           vp->partition->extint_vector != HV_INTERRUPT_VECTOR_NONE;
+}
+
+/**
+ * hv_extint_changed: have @vp, which is VP 0, look anew at the external
+ * interrupt of the partition.  Context: big QEMU lock held.
+ */
+void hv_extint_changed(HvVp *vp);
+
 /* vtl.c */
 
 /* HV_VP_VTL_CONTROL.EntryReason (TLFS 15.12) */
@@ -715,6 +732,21 @@ static inline bool hv_is_own_partition(uint64_t id)
 }
 
 /**
+ * hv_check_higher: is the caller a trust level that has another one below, and
+ * is PartitionId, with which the input begins, its own?
+ *
+ * Returns: a HV_STATUS
+ */
+static inline uint16_t hv_check_higher(HvHypercall *hc)
+{
+    if (!hc->vp->active_vtl) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
+    return hv_is_own_partition(ldq_le_p(hc->in)) ?
+           HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_ID;
+}
+
+/**
  * hv_input_vtl: read a HV_INPUT_VTL (TLFS 15.15)
  * @vtl: the trust level that it names, not above the one that runs
  *
@@ -811,6 +843,7 @@ uint16_t hv_hc_disable_vp_vtl(HvHypercall *hc);
 uint16_t hv_hc_install_intercept(HvHypercall *hc);
 uint16_t hv_hc_register_intercept_result(HvHypercall *hc);
 uint16_t hv_hc_assert_virtual_interrupt(HvHypercall *hc);
+uint16_t hv_hc_clear_virtual_interrupt(HvHypercall *hc);
 uint16_t hv_hc_pin_gpa_page_ranges(HvHypercall *hc);
 bool hv_hc_vtl_call(HvVp *vp, uint64_t control);
 bool hv_hc_vtl_return(HvVp *vp, uint64_t control);

@@ -99,6 +99,20 @@ DeviceState *hv_apic_vtl0(X86CPU *cpu)
     return cpu->apic_state;
 }
 
+void hv_apic_deassert(struct APICCommonState *s)
+{
+}
+
+bool hv_extint_waits(X86CPU *cpu)
+{
+    return false;
+}
+
+bool hv_extint_take(X86CPU *cpu, int *vector)
+{
+    return false;
+}
+
 int hv_blocked_interrupts(X86CPU *cpu)
 {
     return 0;

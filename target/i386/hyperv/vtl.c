@@ -185,7 +185,7 @@ static bool hv_vtl_pic_waits(HvVp *vp)
 /* Another thread that raises one leaves it at CPU_INTERRUPT_POLL */
 static void hv_vtl_note_interrupts(HvVp *vp)
 {
-    bool raised = hv_vtl_pic_waits(vp);
+    bool raised = hv_vtl_pic_waits(vp) || hv_extint_pending(vp);
     unsigned vtl;
 
     for (vtl = 0; vtl < vp->partition->nr_vtls; vtl++) {
@@ -292,7 +292,8 @@ static bool hv_vtl_interrupt_pending(HvVp *vp, unsigned vtl)
     APICCommonState *s = vp->context[vtl]->apic;
 
     hv_apic_sync(s);
-    return apic_irq_pending(s) > 0;
+    return apic_irq_pending(s) > 0 ||
+           (!vtl && hv_extint_pending(vp));
 }
 
 /* TLFS 15.12: tell the trust level that runs what it holds up below */
