@@ -23,7 +23,7 @@ help:
 	@echo 'make steady     run quick ones RUNS=$(RUNS) times beside a load, and report flakes'
 	@echo 'make bench      measure with and without hv flags'
 	@echo 'make mutants    break the code in small ways and see what no test catches'
-	@echo '                (MUTANTS= SEED= FILES= COVERAGE=1, see scripts/mutants)'
+	@echo '                (MUTANTS= SEED= FILES= TESTS=, see scripts/mutants)'
 	@echo 'make sanitize   run unit tests and qtests with AddressSanitizer, LeakSanitizer'
 	@echo 'make all        build QEMU and everything that the tests need'
 	@echo 'make install    install QEMU (PREFIX=$(PREFIX), DESTDIR=)'
