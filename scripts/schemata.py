@@ -11,19 +11,19 @@
 
 import re
 
-HEADER = r'''
-#include "qemu/osdep.h"
+# In front of each file. Names are its own, because test-vmbus includes several.
+HEADER = r'''#include "qemu/osdep.h"
 
 static int hv_mutant;
 static int hv_mutant_log = -1;
-static unsigned char hv_mutant_seen[HV_MUTANTS + 1];
+static unsigned char hv_mutant_seen[COUNT + 1];
 
 static void __attribute__((constructor)) hv_mutant_init(void)
 {
     const char *s = getenv("HV_MUTANT");
-    size_t n = strlen(HV_MUTANT_FILE);
+    size_t n = strlen("PATH");
 
-    if (s && !strncmp(s, HV_MUTANT_FILE, n) && s[n] == ':') {
+    if (s && !strncmp(s, "PATH", n) && s[n] == ':') {
         hv_mutant = atoi(s + n + 1);
     }
     s = getenv("HV_MUTANT_SEEN");
@@ -37,7 +37,7 @@ static void __attribute__((unused, noinline)) hv_mutant_note(int n)
 {
     hv_mutant_seen[n] = 1;
     if (hv_mutant_log >= 0) {
-        dprintf(hv_mutant_log, "%s:%d\n", HV_MUTANT_FILE, n);
+        dprintf(hv_mutant_log, "PATH:%d\n", n);
     }
 }
 
@@ -114,6 +114,7 @@ def loop(text):
 class File:
     def __init__(self, path, source, code, mutants, apart=()):
         self.path, self.source, self.code = path, source, code
+        self.prefix = re.sub(r'\W', '_', path) + '_mutant'
         self.lines = [0]
         for line in source.split('\n'):
             self.lines.append(self.lines[-1] + len(line) + 1)
@@ -187,10 +188,10 @@ class File:
                 if not its or its[0] != parts[0] or its[2] != parts[2]:
                     continue
                 new = f'(bool)({its[1]})' if truth else f'({its[1]})'
-                lead = f'hv_mutant_is({self.number[m]}) ? '
+                lead = f'{self.prefix}_is({self.number[m]}) ? '
                 tail = ' : '
             else:
-                lead = f'if (hv_mutant_is({self.number[m]})) {{ '
+                lead = f'if ({self.prefix}_is({self.number[m]})) {{ '
                 tail = ' } else '
             new = re.sub(r'\s*\n\s*', ' ', new)
             at = len(out) + len(lead)
@@ -219,6 +220,7 @@ class File:
             for m, (a, z) in made[1].items():
                 self.places[m] = line, column + a, column + z
             text = text[:unit[0]] + made[0] + text[unit[1]:]
-        return (f'#define HV_MUTANTS {len(self.number)}\n'
-                f'#define HV_MUTANT_FILE "{self.path}"\n'
-                f'{HEADER}#line 1 "{self.path}"\n{text}')
+        head = HEADER.replace('PATH', self.path)
+        head = head.replace('COUNT', str(len(self.number)))
+        return (re.sub(r'\bhv_mutant', self.prefix, head) +
+                f'#line 1 "{self.path}"\n{text}')

@@ -133,6 +133,7 @@ static void migrate_once(Fixture *f)
     uint64_t t = now(f);
 
     migrate_to(f->s, f->stream);
+    qhv_assert_stream(f->stream);
     qtest_quit(f->s);
 
     f->s = qemu(f, "-incoming defer");

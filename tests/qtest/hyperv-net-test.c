@@ -1865,6 +1865,7 @@ static void test_migration(void)
         }
         g_usleep(1000);
     }
+    qhv_assert_stream(path);
     qtest_quit(n->s);
     close(n->fd);
 

@@ -788,6 +788,7 @@ static void test_errors(void)
                              "{ 'uri': %s } }", uri);
     run_to(&f, "{ 'execute': 'query-migrate' }", "completed");
 
+    qhv_assert_stream(stream);
     from = f.s;
     qtest_quit(from);
     g_free(f.extra);

@@ -1030,8 +1030,7 @@ static void test_iothread(void)
 static QVmbus *move(QVmbus *b, unsigned cpus, const char *extra, char *file)
 {
     QTestState *s = b->qts;
-    g_autofree char *uri = g_strdup_printf("exec:cat > %s", file);
-    g_autofree char *in = g_strdup_printf("exec:cat %s", file);
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
     g_autofree char *args = g_strdup_printf("%s -incoming defer", extra);
 
     qtest_qmp_assert_success(s, "{'execute': 'migrate',"
@@ -1048,11 +1047,12 @@ static QVmbus *move(QVmbus *b, unsigned cpus, const char *extra, char *file)
         }
         g_assert_cmpstr(status, !=, "failed");
     }
+    qhv_assert_stream(file);
     qtest_quit(s);
 
     s = qvmbus_start(cpus, args);
     qtest_qmp_assert_success(s, "{'execute': 'migrate-incoming',"
-                             " 'arguments': {'uri': %s}}", in);
+                             " 'arguments': {'uri': %s}}", uri);
     qtest_qmp_eventwait(s, "RESUME");
     b->qts = s;
     return b;

@@ -394,3 +394,170 @@ unsigned qhv_route_status(QTestState *s, unsigned id, int *status)
     }
     return qhv_int(words[1]);
 }
+
+/*
+ * Sections of migration streams, with their versions and the types of what is
+ * in them, other than sections: what other builds of QEMU have sent and will expect
+ */
+static const struct {
+    const char *name;
+    const char *version;
+    const char *types;
+} qhv_sections[] = {
+    { "hv-cpuid", "1",
+      "tmp" },
+    { "hv-cpuid-stream", "0",
+      "uint32 uint32 bool" },
+    { "hv-net", "1",
+      "uint16 equal uint32 uint32 uint32 uint64 uint32 uint16 uint32 "
+      "uint32 uint32 uint32 uint16 uint32 bool bool bool uint32 uint32 "
+      "uint32 bool uint32 uint8 uint32" },
+    { "hv-net/mac", "1",
+      "uint8" },
+    { "hv-net/queue", "1",
+      "uint32" },
+    { "hv-net/stats", "1",
+      "uint64 uint64 uint64 uint64 uint64 uint64 uint64 uint64 uint64 "
+      "uint64" },
+    { "hv-partition", "1",
+      "uint64 uint64 uint64 uint64 uint64 uint64 uint64 uint64" },
+    { "hv-partition/protection", "1",
+      "uint16" },
+    { "hv-partition/vtl", "1",
+      "uint64 uint64 uint64 uint64" },
+    { "hv-partition/vtls", "1",
+      "uint16" },
+    { "hv-protection", "1",
+      "bool uint8 hv-protection/chunks" },
+    { "hv-scsi", "1",
+      "int32 uint16 bool" },
+    { "hv-vp", "1",
+      "uint8 uint8 uint64 bool bool" },
+    { "hv-vp/pending-event", "1",
+      "uint64" },
+    { "hv-vp/stimer", "1",
+      "uint64 uint64" },
+    { "hv-vtl", "1",
+      "uint64 bool uint64 uint64 uint64 uint64 uint64 uint64 uint64 uint8 "
+      "uint8" },
+    { "hv-vtl-context", "1",
+      "uint64 uint64 uint64 uint32 uint32 uint64 uint64 uint64 uint64 "
+      "uint64 bool uint64 uint64 uint32 uint64 uint64 uint64 uint64 "
+      "uint64 uint64 uint64 uint64 uint64 uint32 int32 int32 uint64 int32 "
+      "int32 uint64 bool bool uint64 uint64 uint64 uint64 uint16 uint16 "
+      "uint16 uint16 uint32 uint64 uint32 uint8 uint32" },
+    { "hv-vtl-context/segment", "1",
+      "uint32 uint64 uint32 uint32" },
+    { "hv-vtl/stimer", "1",
+      "uint64 uint64 uint64 uint64" },
+    { "hv-vtls", "1",
+      "uint16 uint32" },
+    { "vmbus", "1",
+      "uint32 uint32 uint32 uint64 uint8 bool bool uint32 qtailq qtailq "
+      "bool bool uint32 uint32 int32" },
+    { "vmbus-bridge", "1",
+      "" },
+    { "vmbus-dev", "1",
+      "uint8" },
+    { "vmbus-testdev", "1",
+      "uint64" },
+    { "vmbus/gpadl", "1",
+      "uint32 uint32 uint32 uint32 uint32 uint32 uint64" },
+    { "vmbus/message-in", "1",
+      "uint32 uint8" },
+    { "vmbus/message-out", "1",
+      "uint32 uint32 uint32 uint8" },
+    { "vmbus/offer", "1",
+      "uint8 uint8 uint16 uint32 uint8 bool bool bool" },
+    { "vmbus/open", "1",
+      "uint32 uint32 uint32 uint32 uint32 uint32 bool uint8" },
+};
+
+typedef struct QhvSection {
+    char *name;
+    char *version;
+    GString *types;
+    unsigned depth;
+} QhvSection;
+
+static void qhv_assert_section(QhvSection *section)
+{
+    const char *types = section->types->str;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(qhv_sections); i++) {
+        if (g_str_equal(section->name, qhv_sections[i].name)) {
+            g_assert_cmpstr(section->version, ==, qhv_sections[i].version);
+            g_assert_cmpstr(types, ==, qhv_sections[i].types);
+            return;
+        }
+    }
+    if (g_str_has_prefix(section->name, "hv-") ||
+        g_str_has_prefix(section->name, "vmbus")) {
+        g_test_message("%s is missing in qhv_sections[]", section->name);
+        g_test_fail();
+    }
+}
+
+static void qhv_section_free(gpointer data)
+{
+    QhvSection *section = data;
+
+    g_free(section->name);
+    g_free(section->version);
+    g_string_free(section->types, true);
+    g_free(section);
+}
+
+void qhv_assert_stream(const char *path)
+{
+    g_autoptr(GRegex) words = g_regex_new(
+        "\"(vmsd_name|version|type)\": \"?([^\",]*)|[][]", 0, 0, NULL);
+    g_autoptr(GPtrArray) open = g_ptr_array_new_with_free_func(
+        qhv_section_free);
+    g_autoptr(GMatchInfo) m = NULL;
+    g_autofree char *stream = NULL;
+    QhvSection *last = NULL;
+    unsigned depth = 0;
+    const char *json;
+    gsize len;
+
+    g_assert_true(g_file_get_contents(path, &stream, &len, NULL));
+    /* its end describes it, as a byte 6, a length and JSON text */
+    for (json = stream + len - 5; json > stream; json--) {
+        if (json[0] == 6 && ldl_be_p(json + 1) == (uintptr_t)(stream + len - json - 5)) {
+            break;
+        }
+    }
+    g_assert_true(json > stream);
+    /* no parser takes it: keys of an object repeat where there are lists */
+    g_regex_match_full(words, json + 5, stream + len - json - 5, 0, 0, &m,
+                       NULL);
+    for (; g_match_info_matches(m); g_match_info_next(m, NULL)) {
+        g_autofree char *what = g_match_info_fetch(m, 0);
+        g_autofree char *key = g_match_info_fetch(m, 1);
+        g_autofree char *value = g_match_info_fetch(m, 2);
+
+        if (*what == '[') {
+            depth++;
+        } else if (*what == ']') {
+            depth--;
+            if (last && last->depth == depth) {
+                qhv_assert_section(last);
+                g_ptr_array_set_size(open, open->len - 1);
+                last = open->len ? open->pdata[open->len - 1] : NULL;
+            }
+        } else if (g_str_equal(key, "vmsd_name")) {
+            last = g_new0(QhvSection, 1);
+            last->name = g_steal_pointer(&value);
+            last->types = g_string_new("");
+            last->depth = depth;
+            g_ptr_array_add(open, last);
+        } else if (last && g_str_equal(key, "version")) {
+            last->version = g_steal_pointer(&value);
+        } else if (last && !g_str_equal(value, "struct")) {
+            g_string_append_printf(last->types, "%s%s",
+                                   last->types->len ? " " : "", value);
+        }
+    }
+    g_assert_cmpuint(open->len, ==, 0);
+}

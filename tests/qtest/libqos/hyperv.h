@@ -322,4 +322,13 @@ int qhv_route_signal(QTestState *s, unsigned id);
  */
 unsigned qhv_route_status(QTestState *s, unsigned id, int *status);
 
+/**
+ * qhv_assert_stream: our sections of a migration stream, in file @path, have the
+ * form that they are known to have
+ *
+ * One that changes needs a new version or a subsection, or moves between builds
+ * of QEMU fail; one that is new needs its line in qhv_sections[].
+ */
+void qhv_assert_stream(const char *path);
+
 #endif
