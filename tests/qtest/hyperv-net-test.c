@@ -35,6 +35,8 @@ typedef struct Net {
     uint32_t version, section_size, sections, send_section;
     uint32_t request;
     uint64_t tid;
+    uint32_t table[NVSP_INDIRECTION_ENTRIES];
+    unsigned tables;            /* of these that came */
 } Net;
 
 /* A frame that the guest got: the RNDIS packet, complete */
@@ -163,6 +165,23 @@ static void complete(Net *n, uint64_t tid)
     qvmbus_send(n->c, QVP_COMPLETION, NULL, 0, msg, sizeof(msg), false, tid);
 }
 
+/* Which channel the guest is to send by, for each hash */
+static void got_table(Net *n, QVmbusPacket *p)
+{
+    NvspMessage msg;
+    uint32_t offset;
+
+    g_assert_cmpint(p->len, >=, sizeof(msg));
+    memcpy(&msg, p->data, sizeof(msg));
+    g_assert_cmpint(le32_to_cpu(msg.type), ==, NVSP_MSG5_INDIRECTION_TABLE);
+    g_assert_cmpint(le32_to_cpu(msg.indirection_table.count), ==,
+                    NVSP_INDIRECTION_ENTRIES);
+    offset = le32_to_cpu(msg.indirection_table.offset);
+    g_assert_cmpint(offset + sizeof(n->table), <=, p->len);
+    memcpy(n->table, (uint8_t *)p->data + offset, sizeof(n->table));
+    n->tables++;
+}
+
 /*
  * Send a message and wait for the completion, which goes to @reply; a control
  * message that comes meanwhile is returned.
@@ -194,8 +213,7 @@ static Frame *message(Net *n, NvspMessage *msg, const QVmbusRange *range,
             f = frame_of(n, p);
         } else {
             g_assert_cmpint(p->type, ==, QVP_INBAND);
-            g_assert_cmpint(get32(p->data), ==,
-                            NVSP_MSG5_INDIRECTION_TABLE);
+            got_table(n, p);
         }
         qvmbus_packet_free(p);
         if (done) {
@@ -674,6 +692,12 @@ static void test_control(void)
     g_assert_cmpint(request(n, RNDIS_MSG_RESET, 0, NULL, 0, NULL, NULL), ==,
                     RNDIS_STATUS_SUCCESS);
     /* which has forgotten the filter */
+    g_assert_cmpint(query(n, OID_GEN_CURRENT_PACKET_FILTER, buf), ==, 4);
+    g_assert_cmpint(get32(buf), ==, 0);
+    /* and so has a card that is initialized once more */
+    set_filter(n, NDIS_FILTER_DIRECTED);
+    g_assert_cmpint(request(n, RNDIS_MSG_INIT, 0, NULL, 0, NULL, NULL), ==,
+                    RNDIS_STATUS_SUCCESS);
     g_assert_cmpint(query(n, OID_GEN_CURRENT_PACKET_FILTER, buf), ==, 4);
     g_assert_cmpint(get32(buf), ==, 0);
     net_stop(n);
@@ -1258,8 +1282,16 @@ static void test_scaling(void)
     g_assert_cmpint(le32_to_cpu(reply.subchannel.op), ==, NVSP_STAT_SUCCESS);
     g_assert_cmpint(le32_to_cpu(reply.subchannel.num_subchannels), ==, 3);
     for (unsigned i = 1; i < 4; i++) {
+        /* it needs all channels, and comes once */
+        sane(n);
+        g_assert_cmpint(n->tables, ==, 0);
         sub[i] = qvmbus_open(qvmbus_wait_offer(n->b, HV_NET_CLASS_GUID, i),
                              RING_PAGES, RING_PAGES, 0);
+    }
+    sane(n);
+    g_assert_cmpint(n->tables, ==, 1);
+    for (unsigned i = 0; i < NVSP_INDIRECTION_ENTRIES; i++) {
+        g_assert_cmpint(le32_to_cpu(n->table[i]), ==, i % 4);
     }
     len = make_ip(frame, true, 20);
     memcpy(frame, mac, 6);

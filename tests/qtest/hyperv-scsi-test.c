@@ -580,6 +580,27 @@ static void assert_rescan(Fixture *f)
 }
 
 /* The guest is told to look again when a disk comes or goes. */
+/* Channels are dealt out to the threads of a list; not with a single one too */
+static void test_mapping(void)
+{
+    QDict *rsp;
+    Fixture f;
+
+    start_with(&f, g_strdup(
+        "-device vmbus-bridge -object iothread,id=io0 "
+        "-object iothread,id=io1 -device '{\"driver\":\"hv-scsi\","
+        "\"id\":\"scsi\",\"sub-channels\":2,\"iothread-vq-mapping\":"
+        "[{\"iothread\":\"io0\"},{\"iothread\":\"io1\"}]}' -blockdev " MEDIUM
+        " -device '{\"driver\":\"scsi-hd\",\"bus\":\"scsi.0\",\"drive\":\"d\"}'"));
+    ready(&f);
+    rsp = qtest_qmp(f.s, "{ 'execute': 'device_add', 'arguments': {"
+                    " 'driver': 'hv-scsi', 'id': 'both', 'iothread': 'io0',"
+                    " 'iothread-vq-mapping': [{ 'iothread': 'io1' }] } }");
+    g_assert_true(qdict_haskey(rsp, "error"));
+    qobject_unref(rsp);
+    stop(&f);
+}
+
 static void test_hotplug(void)
 {
     HvStorPacket p;
@@ -1161,6 +1182,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/hyperv/scsi/reset/iothread", ",iothread=io0",
                         test_reset);
     qtest_add_func("/hyperv/scsi/system-reset", test_system_reset);
+    qtest_add_func("/hyperv/scsi/mapping", test_mapping);
     qtest_add_func("/hyperv/scsi/hotplug", test_hotplug);
     qtest_add_data_func("/hyperv/scsi/buffer-gone", "", test_buffer_gone);
     qtest_add_data_func("/hyperv/scsi/buffer-gone/iothread", ",iothread=io0",
