@@ -16,6 +16,7 @@
 
 #define REG_ACTIVITY    0x00000004
 #define REG_PENDING     0x00010002
+#define REG_INTERRUPT_STATE  0x00010003
 #define REG_IP          0x00020010
 #define REG_XFEM        0x00040005
 #define REG_VP_INDEX    0x00090003
@@ -405,6 +406,7 @@ static bool event_exists(unsigned type, unsigned vector, bool error)
 /* VM-036: every event that there is, and those that are none */
 static void test_events(void)
 {
+    g_autofree char *all = NULL;
     QTestState *s = start();
     unsigned type, vector, error;
 
@@ -421,6 +423,22 @@ static void test_events(void)
     }
     g_assert_cmphex(qhv_set_vp_reg(s, 1, 2, REG_PENDING, 0, 0), ==,
                     ST_SUCCESS);
+
+    /* only an NMI keeps others out, and none starts a VP that waits for it */
+    g_assert_cmphex(qhv_set_vp_reg(s, 1, 2, REG_INTERRUPT_STATE, 0, 0), ==,
+                    ST_SUCCESS);
+    for (type = 0; type < 8; type++) {
+        vector = type ? 3 : 0x20;
+        if (event_exists(type, vector, false)) {
+            g_assert_cmphex(qhv_set_vp_reg(s, 1, 2, REG_PENDING,
+                                           vector << 16 | type << 1 | 1, 0),
+                            ==, ST_SUCCESS);
+            assert_reg(s, 2, REG_INTERRUPT_STATE, 0);
+        }
+    }
+    assert_reg(s, 2, REG_ACTIVITY, 1);
+    all = qtest_hmp(s, "info registers -a");
+    g_assert_nonnull(strstr(strstr(all, "CPU#2"), "HLT=1"));
     qtest_quit(s);
 }
 
