@@ -403,6 +403,14 @@ static const VMStateDescription vmstate_hv_partition_tsc_page = {
     }
 };
 
+static bool hv_extint_needed(void *opaque)
+{
+    HvPartition *p = opaque;
+
+    return p->extint_vector != HV_INTERRUPT_VECTOR_NONE ||
+           p->extint_acknowledged;
+}
+
 /*
  * What QEMU's cpu/msr_hyperv_* sections carry already is not here: it travels
  * with each CPU, so that TCG and KVM read each other's streams.
@@ -417,8 +425,7 @@ static bool hv_partition_vmstate_needed(void *opaque)
            p->syndbg_control || p->syndbg_status || p->syndbg_send_page ||
            p->syndbg_recv_page || p->syndbg_pending_page ||
            p->syndbg_options || hv_partition_protection_needed(p) ||
-           p->extint_vector != HV_INTERRUPT_VECTOR_NONE ||
-           p->extint_acknowledged;
+           hv_extint_needed(p);
 }
 
 static bool hv_partition_clock_needed(void *opaque)
@@ -615,14 +622,6 @@ static const VMStateDescription vmstate_hv_partition_protection = {
         VMSTATE_END_OF_LIST()
     }
 };
-
-static bool hv_extint_needed(void *opaque)
-{
-    HvPartition *p = opaque;
-
-    return p->extint_vector != HV_INTERRUPT_VECTOR_NONE ||
-           p->extint_acknowledged;
-}
 
 static bool hv_extint_valid(void *opaque, int version_id)
 {

@@ -62,15 +62,8 @@ static bool hv_kernel_cpuid_needed(void *opaque)
     return k->send;
 }
 
-static int hv_kernel_cpuid_pre_save(void *opaque)
-{
-    HvKernel *k = opaque;
-
-    k->stream = k->own;
-    return 0;
-}
-
-static int hv_kernel_cpuid_pre_load(void *opaque)
+/* What to send, or that of which the stream says nothing */
+static int hv_kernel_cpuid_own(void *opaque)
 {
     HvKernel *k = opaque;
 
@@ -91,8 +84,8 @@ static const VMStateDescription vmstate_hv_kernel_cpuid = {
     .minimum_version_id = 1,
     .priority = MIG_PRI_MAX,
     .needed = hv_kernel_cpuid_needed,
-    .pre_save = hv_kernel_cpuid_pre_save,
-    .pre_load = hv_kernel_cpuid_pre_load,
+    .pre_save = hv_kernel_cpuid_own,
+    .pre_load = hv_kernel_cpuid_own,
     .post_load = hv_kernel_cpuid_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT32_2DARRAY(stream.cpuid, HvKernel, HV_CPUID_LEAVES, 4),
